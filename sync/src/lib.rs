@@ -1,0 +1,2 @@
+//! Under construction.
+#![deny(unsafe_code)]
