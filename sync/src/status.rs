@@ -1,0 +1,87 @@
+//! What the engine tells about itself and its peers, for a live table.
+
+/// What a peer's player is doing in the room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Condition {
+    /// No file is open.
+    #[default]
+    NoFile,
+    /// A file is open that is not the room's.
+    OtherFile,
+    /// It stands still where the room stands.
+    Paused,
+    /// It seeks, or waits for the instant to start.
+    Preparing,
+    /// It plays with the room.
+    Playing,
+    /// Its data has run out for the moment.
+    Buffering,
+    /// It has reached the end of the file.
+    Ended,
+    /// It left, or its connection was lost.
+    Gone,
+    /// A word that this version does not know.
+    #[serde(other)]
+    Unknown,
+}
+
+/// Which clock the room's time is read from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClockSource {
+    /// None has answered yet.
+    #[default]
+    None,
+    /// The broker's own.
+    Broker,
+    /// Another peer's: the broker has none.
+    Peer,
+    /// This peer's: the broker has none and the room elected this peer.
+    Own,
+}
+
+/// How this peer stands at one moment.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Status {
+    /// Whether the room can be reached.
+    pub is_connected: bool,
+    /// What the player is doing.
+    pub condition: Condition,
+    /// Position minus the room's, in milliseconds, while it plays and has been measured.
+    pub error_ms: Option<f64>,
+    /// Largest minus smallest error over all playing peers that told theirs, in milliseconds.
+    pub spread_ms: Option<f64>,
+    /// The correction that cancels the skew of the sound card, as a factor near 1.
+    pub trim: f64,
+    /// Which clock is used.
+    pub clock_source: ClockSource,
+    /// The id of that clock, empty when there is none.
+    pub clock: String,
+    /// The quickest recent round trip to the clock, in milliseconds.
+    pub round_trip_ms: Option<f64>,
+    /// How uncertain the room's time is here, path asymmetry aside, in milliseconds.
+    pub clock_error_ms: Option<f64>,
+    /// The revision of the timeline; 0 before there is one.
+    pub revision: u64,
+    /// Where the room is, in seconds, when there is a timeline and a clock.
+    pub position: Option<f64>,
+    /// The room's speed.
+    pub speed: f64,
+    /// Whether the room is paused.
+    pub is_paused: bool,
+}
+
+/// How another peer stands, as it last told.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PeerStatus {
+    /// Its id.
+    pub id: String,
+    /// Its name for people.
+    pub name: String,
+    /// What its player is doing.
+    pub condition: Condition,
+    /// Its own error against the room, in milliseconds, when told.
+    pub error_ms: Option<f64>,
+    /// Its quickest round trip to the clock, in milliseconds, when told.
+    pub round_trip_ms: Option<f64>,
+}
