@@ -1,0 +1,56 @@
+//! AUTH: one step of enhanced authentication.
+
+use super::{PacketType, reason_code};
+use crate::property::properties;
+use crate::wire::Reader;
+use crate::{Binary, DecodeError, ReasonCode, Text};
+
+/// A step of enhanced authentication, of either end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Auth<'a> {
+    /// Success, Continue authentication, or Re-authenticate.
+    pub reason: ReasonCode,
+    /// The method, and data of it.
+    pub properties: AuthProperties<'a>,
+}
+
+properties! {
+    /// The properties of AUTH.
+    AuthProperties {
+        /// The method; the same in all of one connection.
+        authentication_method: Text<'a> = 0x15,
+        /// Data of that method.
+        authentication_data: Binary<'a> = 0x16,
+        /// Why, for people.
+        reason_string: Text<'a> = 0x1F,
+    }
+}
+
+impl<'a> Auth<'a> {
+    /// With nothing in it at all, the packet says Success.
+    pub(super) fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        if reader.is_empty() {
+            return Ok(Self { reason: ReasonCode::Success, properties: AuthProperties::default() });
+        }
+        let reason = reason_code(reader.u8()?, PacketType::Auth)?;
+        let properties = AuthProperties::read(reader)?;
+        if properties.authentication_method.is_none() {
+            return Err(DecodeError::protocol("AUTH without an authentication method"));
+        }
+        Ok(Self { reason, properties })
+    }
+
+    pub(super) fn length(&self) -> usize {
+        match (self.reason, self.properties.length()) {
+            (ReasonCode::Success, 0) => 0,
+            _ => 1 + self.properties.block_length(),
+        }
+    }
+
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        if self.length() > 0 {
+            out.push(self.reason.code());
+            self.properties.write_block(out);
+        }
+    }
+}

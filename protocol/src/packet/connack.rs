@@ -1,0 +1,89 @@
+//! CONNACK: whether a client may stay, and what the server grants it.
+
+use std::num::{NonZeroU16, NonZeroU32};
+
+use super::{PacketType, reason_code};
+use crate::property::properties;
+use crate::wire::Reader;
+use crate::{Binary, DecodeError, QoS, ReasonCode, Text};
+
+/// The answer to CONNECT.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnAck<'a> {
+    /// Whether the server goes on with a stored session.
+    pub session_present: bool,
+    /// Whether the client is accepted.
+    pub reason: ReasonCode,
+    /// What the server grants.
+    pub properties: ConnAckProperties<'a>,
+}
+
+properties! {
+    /// The properties of CONNACK.
+    ConnAckProperties {
+        /// For how many seconds the session outlives the connection, if not as the client asked.
+        session_expiry_interval: u32 = 0x11,
+        /// How many QoS 1 and 2 messages the server takes at once; none is 65,535.
+        receive_maximum: NonZeroU16 = 0x21,
+        /// The highest QoS the server takes; none is 2.
+        maximum_qos: QoS = 0x24,
+        /// Whether the server keeps retained messages; none is yes.
+        retain_available: bool = 0x25,
+        /// The largest packet the server takes, in bytes; none is no limit.
+        maximum_packet_size: NonZeroU32 = 0x27,
+        /// The name the server gave a client that had none.
+        assigned_client_identifier: Text<'a> = 0x12,
+        /// The highest topic alias the server takes; none is 0.
+        topic_alias_maximum: u16 = 0x22,
+        /// Why, for people.
+        reason_string: Text<'a> = 0x1F,
+        /// Whether filters may have wildcards; none is yes.
+        wildcard_subscription_available: bool = 0x28,
+        /// Whether subscriptions may have identifiers; none is yes.
+        subscription_identifiers_available: bool = 0x29,
+        /// Whether subscriptions may be shared; none is yes.
+        shared_subscription_available: bool = 0x2A,
+        /// The keep alive in seconds that holds in place of the client's.
+        server_keep_alive: u16 = 0x13,
+        /// What response topics may begin with.
+        response_information: Text<'a> = 0x1A,
+        /// Another server to use.
+        server_reference: Text<'a> = 0x1C,
+        /// The method of enhanced authentication.
+        authentication_method: Text<'a> = 0x15,
+        /// Data of that method.
+        authentication_data: Binary<'a> = 0x16,
+    }
+}
+
+impl<'a> ConnAck<'a> {
+    /// A refusal without properties. [MQTT-3.2.2-6]
+    pub fn refuse(reason: ReasonCode) -> Self {
+        Self { session_present: false, reason, properties: ConnAckProperties::default() }
+    }
+
+    pub(super) fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        // [MQTT-3.2.2-1]
+        let session_present = match reader.u8()? {
+            0 => false,
+            1 => true,
+            _ => return Err(DecodeError::malformed("reserved flags in CONNACK")),
+        };
+        let reason = reason_code(reader.u8()?, PacketType::ConnAck)?;
+        // [MQTT-3.2.2-6]
+        if session_present && reason != ReasonCode::Success {
+            return Err(DecodeError::protocol("a refusal with a session present"));
+        }
+        Ok(Self { session_present, reason, properties: ConnAckProperties::read(reader)? })
+    }
+
+    pub(super) fn length(&self) -> usize {
+        2 + self.properties.block_length()
+    }
+
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        out.push(u8::from(self.session_present));
+        out.push(self.reason.code());
+        self.properties.write_block(out);
+    }
+}

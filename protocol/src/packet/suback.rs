@@ -1,0 +1,41 @@
+//! SUBACK and UNSUBACK: what became of each filter of a request.
+
+use super::{PacketType, ReasonProperties, read_packet_id, reason_code};
+use crate::wire::Reader;
+use crate::{DecodeError, PacketId, ReasonCode};
+
+/// The answer to SUBSCRIBE or UNSUBSCRIBE, one code for each filter, in their order.
+/// [MQTT-2.2.1-6] [MQTT-3.9.3-1] [MQTT-3.11.3-1]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubAck<'a> {
+    /// The identifier of the request.
+    pub packet_id: PacketId,
+    /// More about it.
+    pub properties: ReasonProperties<'a>,
+    /// The QoS granted, or why not.
+    pub reasons: Vec<ReasonCode>,
+}
+
+impl<'a> SubAck<'a> {
+    pub(super) fn read(kind: PacketType, reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        let packet_id = read_packet_id(reader)?;
+        let properties = ReasonProperties::read(reader)?;
+        let codes = reader.take(reader.rest().len())?;
+        if codes.is_empty() {
+            return Err(DecodeError::protocol("an answer without reason codes"));
+        }
+        let reasons =
+            codes.iter().map(|&code| reason_code(code, kind)).collect::<Result<_, _>>()?;
+        Ok(Self { packet_id, properties, reasons })
+    }
+
+    pub(super) fn length(&self) -> usize {
+        2 + self.properties.block_length() + self.reasons.len()
+    }
+
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.packet_id.number().to_be_bytes());
+        self.properties.write_block(out);
+        out.extend(self.reasons.iter().map(|reason| reason.code()));
+    }
+}
