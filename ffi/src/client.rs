@@ -1,0 +1,135 @@
+//! The client: its life, and what the server granted it.
+
+use std::ffi::{c_char, c_int};
+
+use crate::library::*;
+use crate::options::*;
+
+/// One client of one server.
+pub struct mqtt_client {}
+
+/// The highest QoS the server accepts.
+pub const MQTT_LIMIT_MAX_QOS: c_int = 1;
+/// Whether the server keeps retained messages.
+pub const MQTT_LIMIT_RETAIN: c_int = 2;
+/// The largest packet the server accepts, in bytes.
+pub const MQTT_LIMIT_MAX_PACKET_SIZE: c_int = 3;
+/// How many QoS 1 and 2 messages the server takes at once.
+pub const MQTT_LIMIT_RECEIVE_MAXIMUM: c_int = 4;
+/// How many topic aliases the server takes.
+pub const MQTT_LIMIT_TOPIC_ALIASES: c_int = 5;
+/// The keep alive that holds, in seconds.
+pub const MQTT_LIMIT_KEEP_ALIVE: c_int = 6;
+/// How long the server keeps the session, in seconds.
+pub const MQTT_LIMIT_SESSION_EXPIRY: c_int = 7;
+/// Whether filters may have wildcards.
+pub const MQTT_LIMIT_WILDCARD_SUBS: c_int = 8;
+/// Whether subscriptions may be shared.
+pub const MQTT_LIMIT_SHARED_SUBS: c_int = 9;
+/// Whether subscriptions may have identifiers.
+pub const MQTT_LIMIT_SUBSCRIPTION_IDS: c_int = 10;
+
+/// How many messages wait to be sent.
+pub const MQTT_STAT_QUEUED_MESSAGES: c_int = 1;
+/// How many bytes those have.
+pub const MQTT_STAT_QUEUED_BYTES: c_int = 2;
+/// How many messages the server has not acknowledged.
+pub const MQTT_STAT_INFLIGHT: c_int = 3;
+/// How many messages were sent.
+pub const MQTT_STAT_SENT: c_int = 4;
+/// How many messages were received.
+pub const MQTT_STAT_RECEIVED: c_int = 5;
+/// How many times the client connected again.
+pub const MQTT_STAT_RECONNECTS: c_int = 6;
+/// How many messages were given up by the queue's policy.
+pub const MQTT_STAT_DROPPED: c_int = 7;
+
+/// Makes a client and begins to connect; returns before it is connected.
+///
+/// Each attempt ends in one event: MQTT_EVENT_CONNECTED or MQTT_EVENT_CONNECT_FAILED. Attempts go on until the program
+/// ends them, or until the server refuses for a reason that waiting does not heal (wrong password, ...), which is told by
+/// MQTT_EVENT_STOPPED. The client is yours: mqtt_client_free.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn mqtt_client_new(
+    o: *const mqtt_options,
+    out: *mut *mut mqtt_client,
+) -> mqtt_status {
+    MQTT_E_UNSUPPORTED
+}
+
+/// Does mqtt_client_new with default options for a URL.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn mqtt_client_open(
+    url: *const c_char,
+    out: *mut *mut mqtt_client,
+) -> mqtt_status {
+    MQTT_E_UNSUPPORTED
+}
+
+/// Waits until the client is connected.
+///
+/// MQTT_E_TIMEOUT when the time is up, with the latest failure in mqtt_last_error; when the client has stopped, the
+/// status it stopped with. Events are left in the queue.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn mqtt_client_wait_connected(
+    c: *mut mqtt_client,
+    timeout_ms: c_int,
+) -> mqtt_status {
+    MQTT_E_UNSUPPORTED
+}
+
+/// Whether the client is connected: 1 or 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mqtt_client_is_connected(c: *const mqtt_client) -> c_int {
+    0
+}
+
+/// Connects at once: cuts the pause between attempts short, or starts again after MQTT_EVENT_STOPPED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mqtt_client_reconnect(c: *mut mqtt_client) -> mqtt_status {
+    MQTT_E_UNSUPPORTED
+}
+
+/// Ends the connection in good order, and stays disconnected until mqtt_client_reconnect.
+///
+/// Sends what is queued and waits for what is unacknowledged, up to timeout_ms, then sends DISCONNECT and closes. With 0
+/// it sends DISCONNECT at once and returns without waiting; mqtt_client_free may follow immediately. Operations that are
+/// not over then end with MQTT_E_CANCELLED. reason is MQTT_RC_SUCCESS, or MQTT_RC_DISCONNECT_WITH_WILL, or a failure;
+/// props may be NULL. MQTT_EVENT_DISCONNECTED and MQTT_EVENT_STOPPED follow. MQTT_E_TIMEOUT when messages were left over.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mqtt_client_disconnect(
+    c: *mut mqtt_client,
+    reason: mqtt_reason,
+    props: *const mqtt_props,
+    timeout_ms: c_int,
+) -> mqtt_status {
+    MQTT_E_UNSUPPORTED
+}
+
+/// Releases the client and all its events. It never waits for the network.
+///
+/// After it returns no handler runs; called from a handler, that one is the last. No other thread may be using the client.
+/// A client that is still connected is closed without DISCONNECT, so that its will is published.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mqtt_client_free(c: *mut mqtt_client) {}
+
+/// The client id, given by the program or by the server; "" as long as there is none. Valid as long as the client.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mqtt_client_id(c: *const mqtt_client) -> *const c_char {
+    c"".as_ptr()
+}
+
+/// What the server granted, by MQTT_LIMIT_*; 0 as long as the client was never connected.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mqtt_client_limit(c: *const mqtt_client, which: c_int) -> u32 {
+    0
+}
+
+/// A count of the client's work, by MQTT_STAT_*.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mqtt_client_stat(c: *const mqtt_client, which: c_int) -> u64 {
+    0
+}

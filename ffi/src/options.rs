@@ -1,0 +1,257 @@
+//! Options: how a client connects and what its limits are.
+
+use std::ffi::{c_char, c_int, c_uint, c_void};
+
+use crate::library::*;
+use crate::message::*;
+
+/// How to connect. mqtt_client_new copies it; change and release it as you like afterwards.
+///
+/// Every setter checks its value at once. Only what differs from the default need be set.
+pub struct mqtt_options {}
+
+/// Called with a line for the log: 1 error, 2 warning, 3 information, 4 debug, 5 trace.
+///
+/// It is called on any thread that uses the client, also on the library's, and must not call the library. The text is
+/// borrowed for the call.
+pub type mqtt_log_fn =
+    Option<unsafe extern "C" fn(user: *mut c_void, level: c_int, text: *const c_char)>;
+
+/// When the queue is full, refuse the new message with MQTT_E_FULL.
+pub const MQTT_QUEUE_REJECT_NEW: c_int = 0;
+/// When the queue is full, give up the oldest message; its outcome is MQTT_E_DROPPED.
+pub const MQTT_QUEUE_DROP_OLDEST: c_int = 1;
+
+/// Makes options for the server at a URL; NULL if there is something wrong with it: see mqtt_last_error.
+///
+/// mqtt://HOST[:PORT] is MQTT over TCP, port 1883 unless said otherwise; a user name and password may stand in front of
+/// the host, as in mqtt://user:password@host. unix:///PATH is a Unix socket. mqtts, ws and wss are known, but this build
+/// does not have them. Release it with mqtt_options_free.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mqtt_options_new(url: *const c_char) -> *mut mqtt_options {
+    std::ptr::null_mut()
+}
+
+/// Releases options.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mqtt_options_free(o: *mut mqtt_options) {}
+
+/// The name of the client's session at the server. Default: the server gives one, and the client keeps it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mqtt_options_set_client_id(
+    o: *mut mqtt_options,
+    id: *const c_char,
+) -> mqtt_status {
+    MQTT_E_UNSUPPORTED
+}
+
+/// User name and password, in place of those in the URL. Either may be NULL, for none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mqtt_options_set_credentials(
+    o: *mut mqtt_options,
+    user: *const c_char,
+    password: *const c_void,
+    len: usize,
+) -> mqtt_status {
+    MQTT_E_UNSUPPORTED
+}
+
+/// The longest silence on the connection, 0 to 65,535 seconds; a dead server is noticed within it. 0: any. Default: 60.
+///
+/// The server may set another.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mqtt_options_set_keep_alive(
+    o: *mut mqtt_options,
+    seconds: c_uint,
+) -> mqtt_status {
+    MQTT_E_UNSUPPORTED
+}
+
+/// Whether the first connection begins with a new session (1, the default) or goes on with the one the server has (0).
+///
+/// With 0 the server delivers what it kept for this client id, from an earlier run of the program too. A reconnect of the
+/// same client goes on with its session in either case, if a session expiry is set.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mqtt_options_set_clean_start(
+    o: *mut mqtt_options,
+    yes: c_int,
+) -> mqtt_status {
+    MQTT_E_UNSUPPORTED
+}
+
+/// How long the server keeps the session without a connection; UINT32_MAX: for ever. Default: 0, not at all.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mqtt_options_set_session_expiry(
+    o: *mut mqtt_options,
+    seconds: u32,
+) -> mqtt_status {
+    MQTT_E_UNSUPPORTED
+}
+
+/// The message the server publishes when the client is gone without mqtt_client_disconnect; NULL: none.
+///
+/// The server waits delay_s seconds for the client to come back, but not longer than the session lives. QoS, retain flag
+/// and properties are those of the message, its payload has at most 65,535 bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mqtt_options_set_will(
+    o: *mut mqtt_options,
+    m: *const mqtt_msg,
+    delay_s: u32,
+) -> mqtt_status {
+    MQTT_E_UNSUPPORTED
+}
+
+/// User properties for CONNECT. What else is in the properties is ignored.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mqtt_options_set_connect_props(
+    o: *mut mqtt_options,
+    p: *const mqtt_props,
+) -> mqtt_status {
+    MQTT_E_UNSUPPORTED
+}
+
+/// How many QoS 1 and 2 messages the server may have unacknowledged here, 1 to 65,535. Default: 1024.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mqtt_options_set_receive_maximum(
+    o: *mut mqtt_options,
+    n: c_uint,
+) -> mqtt_status {
+    MQTT_E_UNSUPPORTED
+}
+
+/// How many QoS 1 and 2 messages may be unacknowledged by the server, 1 to 65,535; its own limit holds too. Default: 1024.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mqtt_options_set_max_inflight(
+    o: *mut mqtt_options,
+    n: c_uint,
+) -> mqtt_status {
+    MQTT_E_UNSUPPORTED
+}
+
+/// The largest packet to accept, in bytes, not 0. A server that sends a larger one is disconnected. Default: 16 MiB.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mqtt_options_set_max_packet_size(
+    o: *mut mqtt_options,
+    bytes: u32,
+) -> mqtt_status {
+    MQTT_E_UNSUPPORTED
+}
+
+/// How many topics may be replaced by a number, received and sent, 0 to 65,535 each. Default: 32 and 32, automatic.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mqtt_options_set_topic_aliases(
+    o: *mut mqtt_options,
+    received: c_uint,
+    sent: c_uint,
+) -> mqtt_status {
+    MQTT_E_UNSUPPORTED
+}
+
+/// What waits to be sent: at most so many messages and bytes, and which MQTT_QUEUE_* policy holds beyond.
+///
+/// Messages wait while there is no connection, while the server acknowledges too slowly, and while the socket takes no
+/// more. 0 messages: nothing waits for a connection. Default: 10,000 messages, 16 MiB, MQTT_QUEUE_REJECT_NEW.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mqtt_options_set_queue(
+    o: *mut mqtt_options,
+    messages: usize,
+    bytes: usize,
+    policy: c_int,
+) -> mqtt_status {
+    MQTT_E_UNSUPPORTED
+}
+
+/// Whether QoS 0 messages wait for a connection too (1, the default) or are refused with MQTT_E_STATE without one (0).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mqtt_options_set_queue_qos0(
+    o: *mut mqtt_options,
+    yes: c_int,
+) -> mqtt_status {
+    MQTT_E_UNSUPPORTED
+}
+
+/// How much may wait in the queue of events; beyond it the library reads no more from the socket. Neither may be 0.
+/// Default: 100,000 messages, 64 MiB.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mqtt_options_set_event_queue(
+    o: *mut mqtt_options,
+    messages: usize,
+    bytes: usize,
+) -> mqtt_status {
+    MQTT_E_UNSUPPORTED
+}
+
+/// The pause before connecting anew: random, from 0 to a bound that doubles from min_ms to max_ms. Default: 500, 60000.
+///
+/// A min_ms of -1 turns it off: then the first failure ends in MQTT_EVENT_STOPPED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mqtt_options_set_reconnect(
+    o: *mut mqtt_options,
+    min_ms: c_int,
+    max_ms: c_int,
+) -> mqtt_status {
+    MQTT_E_UNSUPPORTED
+}
+
+/// How long one attempt may take, from the look-up of the name to the server's CONNACK, in ms, not 0. Default: 30000.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mqtt_options_set_connect_timeout(
+    o: *mut mqtt_options,
+    ms: c_int,
+) -> mqtt_status {
+    MQTT_E_UNSUPPORTED
+}
+
+/// Where the log goes, up to a level; fn NULL: nowhere, which is the default.
+///
+/// What `user` points to has to live as long as clients made with these options.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mqtt_options_set_log(
+    o: *mut mqtt_options,
+    level: c_int,
+    log: mqtt_log_fn,
+    user: *mut c_void,
+) -> mqtt_status {
+    MQTT_E_UNSUPPORTED
+}
+
+/// The rarely used part of MQTT 5: user properties and more, on CONNECT, SUBSCRIBE, UNSUBSCRIBE and DISCONNECT.
+pub struct mqtt_props {}
+
+/// Makes empty properties. Release them with mqtt_props_free.
+#[unsafe(no_mangle)]
+pub extern "C" fn mqtt_props_new() -> *mut mqtt_props {
+    std::ptr::null_mut()
+}
+
+/// Releases properties.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mqtt_props_free(p: *mut mqtt_props) {}
+
+/// Adds a name and a value; the same name may be added again.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mqtt_props_add_user(
+    p: *mut mqtt_props,
+    name: *const c_char,
+    value: *const c_char,
+) -> mqtt_status {
+    MQTT_E_UNSUPPORTED
+}
+
+/// Sets a reason in words, for DISCONNECT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mqtt_props_set_reason_string(
+    p: *mut mqtt_props,
+    text: *const c_char,
+) -> mqtt_status {
+    MQTT_E_UNSUPPORTED
+}
+
+/// Sets how long the server keeps the session, in place of what the options said, for DISCONNECT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mqtt_props_set_session_expiry(
+    p: *mut mqtt_props,
+    seconds: u32,
+) -> mqtt_status {
+    MQTT_E_UNSUPPORTED
+}
