@@ -4,7 +4,7 @@ use std::fmt;
 use std::num::{NonZeroU16, NonZeroU32};
 
 use crate::wire::{Reader, prefixed_length, put_prefixed, put_varint, varint_length};
-use crate::{Binary, DecodeError, InvalidTopic, QoS, ReasonCode, Text, TopicName};
+use crate::{Binary, DecodeError, QoS, ReasonCode, Text, TopicName};
 
 /// A type that is the value of a property.
 pub(crate) trait Value<'a>: Sized {
@@ -213,10 +213,8 @@ impl<'a> Value<'a> for Binary<'a> {
 /// A Response Topic. [MQTT-3.3.2-13] [MQTT-3.3.2-14]
 impl<'a> Value<'a> for TopicName<'a> {
     fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        Self::from_text(reader.text()?).map_err(|invalid| match invalid {
-            InvalidTopic::Wildcard => DecodeError::protocol("the response topic has a wildcard"),
-            _ => DecodeError::malformed("the response topic is no topic name"),
-        })
+        Self::from_text(reader.text()?)
+            .map_err(|_| DecodeError::malformed("the response topic is no topic name"))
     }
 
     fn length(&self) -> usize {

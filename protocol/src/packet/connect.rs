@@ -195,10 +195,8 @@ impl<'a> Will<'a> {
             retain,
             properties: WillProperties::read(reader)?,
             // [MQTT-3.1.3-11]
-            topic: TopicName::from_text(reader.text()?).map_err(|_| DecodeError {
-                reason: ReasonCode::TopicNameInvalid,
-                detail: "the will topic is no topic name",
-            })?,
+            topic: TopicName::from_text(reader.text()?)
+                .map_err(|_| DecodeError::malformed("the will topic is no topic name"))?,
             payload: reader.binary()?,
         }))
     }

@@ -3,9 +3,7 @@
 use super::read_packet_id;
 use crate::property::{SUBSCRIPTION_IDENTIFIER, TopicAlias, Value, properties, read_once};
 use crate::wire::{Reader, prefixed_length, put_prefixed, put_varint, varint_length};
-use crate::{
-    Binary, DecodeError, PacketId, QoS, ReasonCode, SubscriptionIdentifiers, Text, TopicName,
-};
+use crate::{Binary, DecodeError, PacketId, QoS, SubscriptionIdentifiers, Text, TopicName};
 
 /// A message, published or delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -236,9 +234,7 @@ fn topic(name: Text<'_>, alias: Option<TopicAlias>) -> Result<PublishTopic<'_>, 
             .map(PublishTopic::Alias)
             .ok_or(DecodeError::protocol("a message without topic and alias"));
     }
-    let name = TopicName::from_text(name).map_err(|_| DecodeError {
-        reason: ReasonCode::TopicNameInvalid,
-        detail: "the topic name has a wildcard",
-    })?;
+    let name = TopicName::from_text(name)
+        .map_err(|_| DecodeError::malformed("the topic name has a wildcard"))?;
     Ok(alias.map_or(PublishTopic::Name(name), |alias| PublishTopic::Define(name, alias)))
 }

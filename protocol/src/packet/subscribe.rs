@@ -3,7 +3,7 @@
 use super::read_packet_id;
 use crate::property::{SubscriptionIdentifier, properties};
 use crate::wire::{Reader, prefixed_length, put_prefixed};
-use crate::{DecodeError, PacketId, QoS, ReasonCode, TopicFilter};
+use crate::{DecodeError, PacketId, QoS, TopicFilter};
 
 /// A client's wish to receive messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -188,8 +188,6 @@ impl<'a> Unsubscribe<'a> {
 
 /// [MQTT-3.8.3-1] [MQTT-3.10.3-1]
 fn read_filter<'a>(reader: &mut Reader<'a>) -> Result<TopicFilter<'a>, DecodeError> {
-    TopicFilter::from_text(reader.text()?).map_err(|_| DecodeError {
-        reason: ReasonCode::TopicFilterInvalid,
-        detail: "the topic filter is not well formed",
-    })
+    TopicFilter::from_text(reader.text()?)
+        .map_err(|_| DecodeError::malformed("the topic filter is not well formed"))
 }
