@@ -435,6 +435,7 @@ fn authentication_without_a_method_is_a_protocol_error() {
         ProtocolError,
         &[
             r#"10 00 04 "MQTT" 05 00 00 00 04 16 00 01 07 00 00 # CONNECT with data only"#,
+            "20 00 00 04 16 00 01 07                            # CONNACK with data only",
             "F0 18 00                                           # AUTH with nothing",
             "F0 18 04 16 00 01 07                               # AUTH with data only",
         ],

@@ -74,7 +74,11 @@ impl<'a> ConnAck<'a> {
         if session_present && reason != ReasonCode::Success {
             return Err(DecodeError::protocol("a refusal with a session present"));
         }
-        Ok(Self { session_present, reason, properties: ConnAckProperties::read(reader)? })
+        let properties = ConnAckProperties::read(reader)?;
+        if properties.authentication_data.is_some() && properties.authentication_method.is_none() {
+            return Err(DecodeError::protocol("authentication data without a method"));
+        }
+        Ok(Self { session_present, reason, properties })
     }
 
     pub(super) fn length(&self) -> usize {
