@@ -1,4 +1,6 @@
 //! A film made by mpv itself: a moving picture with its frame number in it, and a tone that beeps each second.
+//!
+//! The container is NUT: mpv's encoder writes no frame rate into a Matroska file, and rounds its times to milliseconds.
 
 use crate::Error;
 use crate::spawn::{Process, find_program};
@@ -22,7 +24,7 @@ impl Clip {
     /// When mpv is not installed or cannot encode.
     pub fn in_folder(folder: &Path, length: Duration) -> Result<Self, Error> {
         let secs = length.as_secs().max(1);
-        let path = folder.join(format!("clip-{secs}s.mkv"));
+        let path = folder.join(format!("clip-{secs}s.nut"));
         if path.is_file() {
             return Ok(Self { path });
         }
@@ -55,7 +57,7 @@ fn encode(secs: u64, file: &Path) -> Result<(), Error> {
     let tone = format!("sine=frequency=220:beep_factor=4:sample_rate=48000:duration={secs}");
     let mut command = Command::new(mpv);
     command
-        .args(["--no-config", "--no-terminal", "--of=matroska"])
+        .args(["--no-config", "--no-terminal", "--of=nut"])
         .args(["--ovc=libx264", "--ovcopts=preset=superfast,g=240,crf=30", "--oac=flac"])
         .arg(format!("--o={}", file.display()))
         .arg(format!("av://lavfi:{picture}[out0];{tone}[out1]"));

@@ -102,7 +102,7 @@ impl PlayerOptions {
             argument
         };
         let mut line: Vec<OsString> =
-            ["--no-config", "--no-terminal", "--idle=yes", "--pause", "--hr-seek=yes"]
+            ["--no-config", "--no-terminal", "--msg-level=cplayer=trace", "--idle=yes", "--pause"]
                 .map(OsString::from)
                 .to_vec();
         line.push(with("--input-ipc-server=", socket));

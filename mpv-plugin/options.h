@@ -1,0 +1,25 @@
+/* options.h: what the viewer asks for in script-opts or playsync.conf. */
+#ifndef PLUGIN_OPTIONS_H
+#define PLUGIN_OPTIONS_H
+
+#include <mpv/client.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { OPTION_SIZE = 1024, ROOM_SIZE = 129, NAME_SIZE = 65 };
+
+struct options {
+    char url[OPTION_SIZE]; /* empty: join no room */
+    char room[ROOM_SIZE];
+    char name[NAME_SIZE];
+    double offset; /* seconds by which the sound of this device is late */
+    bool has_drift_control;
+    bool shows_notices;
+};
+
+/* Reads `~~/script-opts/playsync.conf`, then the script-opts, which win. False
+ * with one sentence in `error` when something in them cannot be used. */
+bool options_read(struct options *options, mpv_handle *mpv, char *error,
+                  size_t error_size);
+
+#endif

@@ -1,0 +1,332 @@
+/* room.c: the network side: carries the engine's messages to the room's topics
+ * and the room's messages to the engine.
+ *
+ * A peer has one session with the broker while its player runs. It outlives a
+ * lost connection for SESSION_SECS, so that the will, which tells the others
+ * that this peer is gone, waits WILL_DELAY_SECS for it to come back. */
+#include "room.h"
+
+#include "clock.h"
+#include "osd.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    KEEP_ALIVE_SECS = 5,
+    SESSION_SECS = 300,
+    WILL_DELAY_SECS = 10,
+    RECONNECT_MIN_MS = 100,
+    RECONNECT_MAX_MS = 2000,
+    CONNECT_TIMEOUT_MS = 10000,
+    FAREWELL_MS = 150,
+    LINE_SIZE = 512,
+};
+
+static const char CLOCK[] = "clock";
+
+/* ---- Opening and closing ------------------------------------------------- */
+
+static bool say_why(char *error, size_t error_size, const char *what)
+{
+    snprintf(error, error_size, "%s: %s", what, mqtt_last_error());
+    return false;
+}
+
+/* Channels are the room's, except those that begin with `$`. */
+static void topic_of(const struct room *room, const char *channel,
+                     char topic[TOPIC_SIZE])
+{
+    const char *prefix = channel[0] == '$' ? "" : room->prefix;
+    snprintf(topic, TOPIC_SIZE, "%s%s", prefix, channel);
+}
+
+static mqtt_msg *message_of(const struct room *room,
+                            const playsync_output *output)
+{
+    char topic[TOPIC_SIZE];
+    topic_of(room, output->channel, topic);
+    mqtt_msg *message = mqtt_msg_new(topic, output->json, output->json_len);
+    if (message == NULL)
+        return NULL;
+    mqtt_msg_set_qos(message, output->qos);
+    mqtt_msg_set_retain(message, output->retain);
+    mqtt_msg_set_payload_utf8(message, true);
+    if (output->expiry_seconds > 0)
+        mqtt_msg_set_expiry(message, output->expiry_seconds);
+    return message;
+}
+
+static void set_will(const struct room *room, mqtt_options *mqtt)
+{
+    playsync_output will = {0};
+    if (playsync_will(room->engine, &will) != PLAYSYNC_OK)
+        return;
+    mqtt_msg *message = message_of(room, &will);
+    mqtt_options_set_will(mqtt, message, WILL_DELAY_SECS);
+    mqtt_msg_unref(message);
+}
+
+static bool connect_with(struct room *room, const mqtt_options *mqtt,
+                         char *error, size_t error_size)
+{
+    if (mqtt_client_new(mqtt, &room->client) == MQTT_OK)
+        return true;
+    room->client = NULL;
+    return say_why(error, error_size, "cannot join the room");
+}
+
+bool room_open(struct room *room, mpv_handle *mpv, playsync *engine,
+               const struct options *options, const char *peer_id, char *error,
+               size_t error_size)
+{
+    *room = (struct room){.mpv = mpv, .engine = engine};
+    snprintf(room->prefix, PREFIX_SIZE, "playsync/1/%s/", options->room);
+    snprintf(room->answer_topic, TOPIC_SIZE, "playsync/1/%s/answer/%s",
+             options->room, peer_id);
+    mqtt_options *mqtt = mqtt_options_new(options->url);
+    if (mqtt == NULL)
+        return say_why(error, error_size, "option playsync-url");
+
+    char client_id[64];
+    snprintf(client_id, sizeof client_id, "playsync-%s", peer_id);
+    mqtt_options_set_client_id(mqtt, client_id);
+    mqtt_options_set_clean_start(mqtt, false);
+    mqtt_options_set_session_expiry(mqtt, SESSION_SECS);
+    mqtt_options_set_keep_alive(mqtt, KEEP_ALIVE_SECS);
+    mqtt_options_set_reconnect(mqtt, RECONNECT_MIN_MS, RECONNECT_MAX_MS);
+    mqtt_options_set_connect_timeout(mqtt, CONNECT_TIMEOUT_MS);
+    set_will(room, mqtt);
+    bool is_open = connect_with(room, mqtt, error, error_size);
+    mqtt_options_free(mqtt);
+    return is_open;
+}
+
+void room_close(struct room *room)
+{
+    if (room->client == NULL)
+        return;
+    mqtt_client_disconnect(room->client, MQTT_RC_SUCCESS, NULL, FAREWELL_MS);
+    mqtt_client_free(room->client);
+    room->client = NULL;
+}
+
+int room_fd(const struct room *room)
+{
+    return room->client != NULL ? mqtt_client_event_fd(room->client) : -1;
+}
+
+/* ---- The connection ------------------------------------------------------ */
+
+static void tell(struct room *room, const char *what, const char *why)
+{
+    char line[LINE_SIZE];
+    snprintf(line, sizeof line, "%s: %s", what, why);
+    osd_tell(room->mpv, line);
+}
+
+/* Subscribing anew at each connection brings the retained state again, which
+ * may have changed meanwhile. */
+static void connected(struct room *room)
+{
+    room->told_failure = false;
+    char topics[3][TOPIC_SIZE];
+    topic_of(room, "timeline", topics[0]);
+    topic_of(room, "peer/#", topics[1]);
+    topic_of(room, CLOCK, topics[2]);
+    const char *filters[] = {topics[0], topics[1], topics[2],
+                             room->answer_topic};
+    if (mqtt_client_subscribe_many(room->client, filters, 4, 1,
+                                   MQTT_SUB_NO_LOCAL | MQTT_SUB_ONCE, NULL,
+                                   NULL, NULL, &room->subscribing) != MQTT_OK)
+        tell(room, "cannot join the room", mqtt_last_error());
+}
+
+static void subscribed(struct room *room, const mqtt_event *event)
+{
+    if (mqtt_event_op(event) != room->subscribing)
+        return;
+    if (mqtt_event_status(event) == MQTT_OK)
+        playsync_connected(room->engine, clock_now());
+    else
+        tell(room, "cannot join the room", mqtt_event_message(event));
+}
+
+/* Attempts go on by themselves; the viewer is told of the first that fails. */
+static void connect_failed(struct room *room, const mqtt_event *event)
+{
+    if (room->told_failure)
+        return;
+    room->told_failure = true;
+    tell(room, "cannot reach the room", mqtt_event_message(event));
+}
+
+static void stopped(struct room *room, const mqtt_event *event)
+{
+    room->told_failure = false;
+    connect_failed(room, event);
+}
+
+/* ---- What comes ---------------------------------------------------------- */
+
+static void clock_request_came(struct room *room, const mqtt_msg *message)
+{
+    const char *answer_to = mqtt_msg_response_topic(message);
+    if (answer_to == NULL)
+        return;
+    size_t length = 0;
+    const void *correlation = mqtt_msg_correlation(message, &length);
+    playsync_clock_request(room->engine, answer_to, correlation, length,
+                           mqtt_msg_stamp(message), clock_now());
+}
+
+static void clock_answer_came(struct room *room, const mqtt_msg *message)
+{
+    size_t length = 0, correlation_length = 0;
+    const char *json = mqtt_msg_payload(message, &length);
+    const void *correlation =
+        mqtt_msg_correlation(message, &correlation_length);
+    playsync_clock_answer(room->engine, correlation, correlation_length, json,
+                          length, mqtt_msg_stamp(message), clock_now());
+}
+
+static void channel_message_came(struct room *room, const char *channel,
+                                 const mqtt_msg *message)
+{
+    size_t length = 0;
+    const char *json = mqtt_msg_payload(message, &length);
+    int status = playsync_message(room->engine, channel, json, length,
+                                  mqtt_msg_stamp(message), clock_now());
+    if (status != PLAYSYNC_E_MESSAGE)
+        return;
+    char line[LINE_SIZE];
+    snprintf(line, sizeof line, "ignored a message on %s: %s", channel,
+             playsync_error(room->engine));
+    osd_log(room->mpv, line);
+}
+
+static void message_came(struct room *room, const mqtt_msg *message)
+{
+    const char *topic = mqtt_msg_topic(message);
+    size_t prefix_length = strlen(room->prefix);
+    if (strcmp(topic, room->answer_topic) == 0) {
+        clock_answer_came(room, message);
+        return;
+    }
+    if (strncmp(topic, room->prefix, prefix_length) != 0)
+        return;
+    const char *channel = topic + prefix_length;
+    if (strcmp(channel, CLOCK) == 0)
+        clock_request_came(room, message);
+    else
+        channel_message_came(room, channel, message);
+}
+
+/* The stamp of a question's write comes with the end of its operation. */
+static void published(struct room *room, const mqtt_event *event)
+{
+    for (size_t i = 0; i < ASKED_MAX; i++) {
+        struct question *question = &room->asked[i];
+        if (question->op == 0 || question->op != mqtt_event_op(event))
+            continue;
+        question->op = 0;
+        if (mqtt_event_status(event) == MQTT_OK)
+            playsync_clock_sent(room->engine, question->correlation,
+                                mqtt_event_stamp(event));
+        return;
+    }
+    if (mqtt_event_status(event) == MQTT_E_REFUSED)
+        tell(room, "the broker refused a message", mqtt_event_message(event));
+}
+
+static void handle(struct room *room, const mqtt_event *event)
+{
+    switch (mqtt_event_type(event)) {
+    case MQTT_EVENT_CONNECTED:
+        connected(room);
+        break;
+    case MQTT_EVENT_SUBSCRIBE_DONE:
+        subscribed(room, event);
+        break;
+    case MQTT_EVENT_DISCONNECTED:
+        playsync_disconnected(room->engine, clock_now());
+        break;
+    case MQTT_EVENT_CONNECT_FAILED:
+        connect_failed(room, event);
+        break;
+    case MQTT_EVENT_STOPPED:
+        stopped(room, event);
+        break;
+    case MQTT_EVENT_MESSAGE:
+        message_came(room, mqtt_event_msg(event));
+        break;
+    case MQTT_EVENT_PUBLISH_DONE:
+        published(room, event);
+        break;
+    default:
+        break;
+    }
+}
+
+void room_drain(struct room *room)
+{
+    const mqtt_event *event;
+    while ((event = mqtt_client_next_event(room->client, 0)) != NULL)
+        handle(room, event);
+}
+
+/* ---- What goes ----------------------------------------------------------- */
+
+static void publish(struct room *room, const playsync_output *output)
+{
+    mqtt_msg *message = message_of(room, output);
+    if (mqtt_client_publish_msg(room->client, message, NULL) != MQTT_OK)
+        osd_log(room->mpv, mqtt_last_error());
+    mqtt_msg_unref(message);
+}
+
+static void ask_clock(struct room *room, const playsync_output *output)
+{
+    mqtt_msg *message = message_of(room, output);
+    mqtt_msg_set_response_topic(message, room->answer_topic);
+    mqtt_msg_set_correlation(message, output->correlation,
+                             output->correlation_len);
+    mqtt_op op = 0;
+    if (mqtt_client_publish_msg(room->client, message, &op) == MQTT_OK &&
+        output->correlation_len == CORRELATION_SIZE) {
+        struct question *question = &room->asked[room->next_question];
+        room->next_question = (room->next_question + 1) % ASKED_MAX;
+        question->op = op;
+        memcpy(question->correlation, output->correlation, CORRELATION_SIZE);
+    }
+    mqtt_msg_unref(message);
+}
+
+static void answer_clock(struct room *room, const playsync_output *output)
+{
+    mqtt_msg *message =
+        mqtt_msg_new(output->channel, output->json, output->json_len);
+    mqtt_msg_set_correlation(message, output->correlation,
+                             output->correlation_len);
+    /* An answer that is lost is asked for again. */
+    if (mqtt_client_publish_msg(room->client, message, NULL) != MQTT_OK)
+        osd_log(room->mpv, mqtt_last_error());
+    mqtt_msg_unref(message);
+}
+
+bool room_perform(struct room *room, const playsync_output *output)
+{
+    switch (output->kind) {
+    case PLAYSYNC_PUBLISH:
+        publish(room, output);
+        return true;
+    case PLAYSYNC_CLOCK_REQUEST:
+        ask_clock(room, output);
+        return true;
+    case PLAYSYNC_CLOCK_ANSWER:
+        answer_clock(room, output);
+        return true;
+    default:
+        return false;
+    }
+}
