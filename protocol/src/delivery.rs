@@ -162,6 +162,19 @@ impl<M> Outgoing<M> {
         self.id_at(self.slots.len())
     }
 
+    /// Takes the next identifier for something that is no message: SUBSCRIBE and UNSUBSCRIBE share
+    /// the identifiers with PUBLISH. It may come up again only after all others. [MQTT-2.2.1-3]
+    pub fn skip_id(&mut self) -> PacketId {
+        let packet_id = self.next_id();
+        if self.slots.is_empty() {
+            self.first = packet_id.next();
+        } else {
+            self.sent += usize::from(self.sent == self.slots.len());
+            self.slots.push_back(None);
+        }
+        packet_id
+    }
+
     /// The exchanges whose PUBREL has to be sent again; no window holds it back.
     /// [MQTT-3.3.4-8] [MQTT-3.3.4-10] [MQTT-4.6.0-4]
     pub fn releases_to_resend(&self) -> impl Iterator<Item = PacketId> {
@@ -514,6 +527,21 @@ mod tests {
         assert_eq!(outgoing.begin(AtLeastOnce, 7), Err(7), "1 is in use");
         assert_eq!(outgoing.puback(id(1)), Some(0));
         assert_eq!(outgoing.begin(AtLeastOnce, 7), Ok(id(1)));
+    }
+
+    /// [MQTT-2.2.1-3]
+    #[test]
+    fn a_skipped_identifier_is_not_given_to_a_message() {
+        let mut outgoing = Outgoing::new(10);
+        assert_eq!(outgoing.skip_id(), id(1));
+        outgoing.begin(AtLeastOnce, "a").unwrap();
+        assert_eq!(outgoing.skip_id(), id(3));
+        assert_eq!(outgoing.begin(AtLeastOnce, "b"), Ok(id(4)));
+        outgoing.puback(id(2));
+        assert_eq!(outgoing.puback(id(3)), None);
+        assert_eq!(outgoing.puback(id(4)), Some("b"));
+        assert!(outgoing.is_empty());
+        assert_eq!(outgoing.next_id(), id(5));
     }
 
     #[test]
