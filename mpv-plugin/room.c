@@ -91,11 +91,12 @@ bool room_open(struct room *room, mpv_handle *mpv, playsync *engine,
     char client_id[64];
     snprintf(client_id, sizeof client_id, "playsync-%s", peer_id);
     mqtt_options_set_client_id(mqtt, client_id);
-    mqtt_options_set_clean_start(mqtt, false);
     mqtt_options_set_session_expiry(mqtt, SESSION_SECS);
     mqtt_options_set_keep_alive(mqtt, KEEP_ALIVE_SECS);
     mqtt_options_set_reconnect(mqtt, RECONNECT_MIN_MS, RECONNECT_MAX_MS);
     mqtt_options_set_connect_timeout(mqtt, CONNECT_TIMEOUT_MS);
+    /* A question for the time is worth nothing later. */
+    mqtt_options_set_queue_qos0(mqtt, false);
     set_will(room, mqtt);
     bool is_open = connect_with(room, mqtt, error, error_size);
     mqtt_options_free(mqtt);
@@ -106,7 +107,12 @@ void room_close(struct room *room)
 {
     if (room->client == NULL)
         return;
-    mqtt_client_disconnect(room->client, MQTT_RC_SUCCESS, NULL, FAREWELL_MS);
+    /* Nobody will come back for this session. */
+    mqtt_props *farewell = mqtt_props_new();
+    mqtt_props_set_session_expiry(farewell, 0);
+    mqtt_client_disconnect(room->client, MQTT_RC_SUCCESS, farewell,
+                           FAREWELL_MS);
+    mqtt_props_free(farewell);
     mqtt_client_free(room->client);
     room->client = NULL;
 }
@@ -169,6 +175,11 @@ static void stopped(struct room *room, const mqtt_event *event)
 
 /* ---- What comes ---------------------------------------------------------- */
 
+static int64_t stamp_of(const mqtt_msg *message)
+{
+    return (int64_t)mqtt_msg_timestamp(message);
+}
+
 static void clock_request_came(struct room *room, const mqtt_msg *message)
 {
     const char *answer_to = mqtt_msg_response_topic(message);
@@ -177,7 +188,7 @@ static void clock_request_came(struct room *room, const mqtt_msg *message)
     size_t length = 0;
     const void *correlation = mqtt_msg_correlation(message, &length);
     playsync_clock_request(room->engine, answer_to, correlation, length,
-                           mqtt_msg_stamp(message), clock_now());
+                           stamp_of(message), clock_now());
 }
 
 static void clock_answer_came(struct room *room, const mqtt_msg *message)
@@ -187,7 +198,7 @@ static void clock_answer_came(struct room *room, const mqtt_msg *message)
     const void *correlation =
         mqtt_msg_correlation(message, &correlation_length);
     playsync_clock_answer(room->engine, correlation, correlation_length, json,
-                          length, mqtt_msg_stamp(message), clock_now());
+                          length, stamp_of(message), clock_now());
 }
 
 static void channel_message_came(struct room *room, const char *channel,
@@ -196,7 +207,7 @@ static void channel_message_came(struct room *room, const char *channel,
     size_t length = 0;
     const char *json = mqtt_msg_payload(message, &length);
     int status = playsync_message(room->engine, channel, json, length,
-                                  mqtt_msg_stamp(message), clock_now());
+                                  stamp_of(message), clock_now());
     if (status != PLAYSYNC_E_MESSAGE)
         return;
     char line[LINE_SIZE];
@@ -232,7 +243,7 @@ static void published(struct room *room, const mqtt_event *event)
         question->op = 0;
         if (mqtt_event_status(event) == MQTT_OK)
             playsync_clock_sent(room->engine, question->correlation,
-                                mqtt_event_stamp(event));
+                                (int64_t)mqtt_event_timestamp(event));
         return;
     }
     if (mqtt_event_status(event) == MQTT_E_REFUSED)

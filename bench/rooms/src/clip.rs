@@ -6,6 +6,7 @@ use crate::Error;
 use crate::spawn::{Process, find_program};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// Encoding runs some fifty times faster than the film; a slow machine gets what it needs.
@@ -24,13 +25,15 @@ impl Clip {
     /// When mpv is not installed or cannot encode.
     pub fn in_folder(folder: &Path, length: Duration) -> Result<Self, Error> {
         let secs = length.as_secs().max(1);
+        // One at a time in this program, and a file of its own for each program: a rename lets nobody see half of it.
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let path = folder.join(format!("clip-{secs}s.nut"));
         if path.is_file() {
             return Ok(Self { path });
         }
         std::fs::create_dir_all(folder)
             .map_err(Error::system(format!("create {}", folder.display())))?;
-        // Several programs may want the clip at once; a rename lets none see half of it.
         let half = folder.join(format!("clip-{secs}s.{}.part", std::process::id()));
         let made = encode(secs, &half).and_then(|()| {
             std::fs::rename(&half, &path)

@@ -1,0 +1,144 @@
+//! What every test with real players needs: a broker, a clip, a room, and patience instead of sleeps.
+
+use rooms::spawn::{find_program, free_port};
+use rooms::{Broker, Clip, Meter, Player, PlayerOptions, Scratch};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// One frame of the clip, in seconds: what a viewer cannot see.
+pub(crate) const FRAME: f64 = 0.041;
+/// How long anything may take on a machine that is busy with other things.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a state has to hold before it counts.
+const HOLD: Duration = Duration::from_secs(1);
+
+/// A broker, and players in rooms on it. Fields end in this order: players, broker, files.
+pub(crate) struct House {
+    pub(crate) broker: Broker,
+    pub(crate) scratch: Scratch,
+}
+
+impl House {
+    fn ours() -> Self {
+        let scratch = Scratch::new().unwrap();
+        let broker = Broker::ours(&built("mqtt-broker"), &scratch, free_port().unwrap()).unwrap();
+        Self { broker, scratch }
+    }
+
+    fn mosquitto() -> Self {
+        let scratch = Scratch::new().unwrap();
+        let program = find_program("mosquitto").expect("the package mosquitto is installed");
+        let broker = Broker::mosquitto(&program, &scratch, free_port().unwrap()).unwrap();
+        Self { broker, scratch }
+    }
+
+    /// How a player enters the room.
+    pub(crate) fn entrance(&self) -> PlayerOptions {
+        PlayerOptions::in_room(&plugin(), &self.broker.url(), "living room")
+    }
+
+    /// A player with the clip open, paused at its beginning.
+    pub(crate) fn player(&self, name: &str) -> Player {
+        self.entrance().named(name).spawn(&self.scratch, clip().as_path()).unwrap()
+    }
+
+    /// Players who have all met, paused.
+    pub(crate) fn players<const N: usize>(&self, names: [&str; N]) -> [Player; N] {
+        let players = names.map(|name| self.player(name));
+        for player in &players {
+            wait_until("all players have met", || player.room_status().unwrap().peers == N as u64);
+        }
+        players
+    }
+
+    /// Players who have all met and play in step.
+    pub(crate) fn playing<const N: usize>(&self, names: [&str; N]) -> [Player; N] {
+        let players = self.players(names);
+        players[0].resume().unwrap();
+        wait_until_in_step(&Meter::of(&players));
+        players
+    }
+}
+
+/// Runs a test on our broker, whose clock the room uses, and on mosquitto, where a player has to give the time.
+pub(crate) fn on_both_brokers(test: impl Fn(House)) {
+    println!("on our broker");
+    test(House::ours());
+    println!("on mosquitto");
+    test(House::mosquitto());
+}
+
+pub(crate) fn on_our_broker(test: impl FnOnce(House)) {
+    test(House::ours());
+}
+
+/// Polls until `condition` holds.
+pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < end, "{what}: not within {PATIENCE:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Waits until all have been playing within one frame of each other for a while.
+pub(crate) fn wait_until_in_step(meter: &Meter<'_>) {
+    wait_until(&format!("in step; last seen {:?}", meter.newest()), || {
+        let now = Instant::now() - Duration::from_millis(100);
+        let moments = meter.between(now - HOLD, now);
+        moments.iter().all(|moment| {
+            moment.is_playing() && moment.spread().is_some_and(|spread| spread < FRAME)
+        })
+    });
+}
+
+/// Waits until all have been standing on the same frame for a while.
+pub(crate) fn wait_until_on_one_frame(meter: &Meter<'_>) {
+    wait_until("on the same frame", || {
+        let now = Instant::now() - Duration::from_millis(100);
+        meter.between(now - HOLD, now).iter().all(rooms::Moment::is_same_frame)
+    });
+}
+
+/// The lines that the plugin wrote to mpv's log.
+pub(crate) fn lines_told(player: &Player) -> Vec<String> {
+    let log = player.log();
+    let lines = log.lines().filter_map(|line| line.split_once("][i][cplayer] playsync: "));
+    lines.map(|(_, text)| text.to_owned()).collect()
+}
+
+/// The lines that the plugin showed on the picture.
+pub(crate) fn lines_shown(player: &Player) -> Vec<String> {
+    let log = player.log();
+    let lines = log.lines().filter_map(|line| line.split_once("Run command: show-text, "));
+    let text =
+        lines.filter_map(|(_, arguments)| arguments.split("text=\"").nth(1)?.split("\", ").next());
+    text.map(str::to_owned).collect()
+}
+
+/// One field of a player's room status.
+pub(crate) fn told(player: &Player, key: &str) -> Value {
+    player.room_status().unwrap().whole[key].clone()
+}
+
+/// The film that all tests share.
+pub(crate) fn clip() -> PathBuf {
+    Clip::in_folder(Path::new(env!("CARGO_TARGET_TMPDIR")), Duration::from_secs(300))
+        .unwrap()
+        .path()
+        .to_owned()
+}
+
+/// The plugin, as `make plugin` leaves it.
+pub(crate) fn plugin() -> PathBuf {
+    std::env::var_os("PLAYSYNC_PLUGIN").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../mpv-plugin/playsync.so"),
+        PathBuf::from,
+    )
+}
+
+/// A program of this workspace, built for release.
+fn built(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("../release").join(name)
+}

@@ -1,0 +1,180 @@
+//! What viewers do together, with real players on our broker and on mosquitto.
+
+use crate::house::{
+    FRAME, clip, lines_shown, on_both_brokers, on_our_broker, told, wait_until, wait_until_in_step,
+    wait_until_on_one_frame,
+};
+use rooms::{Meter, Player};
+use serde_json::json;
+use std::time::{Duration, Instant};
+
+fn position(player: &Player) -> f64 {
+    player.track().newest().and_then(|sample| sample.position()).unwrap_or(f64::NAN)
+}
+
+#[test]
+#[ignore = "needs mpv and mosquitto: run by make test"]
+fn three_players_stay_within_one_frame() {
+    on_both_brokers(|house| {
+        let players = house.playing(["Anna", "Ben", "Clara"]);
+        let meter = Meter::of(&players);
+        let start = Instant::now();
+
+        std::thread::sleep(Duration::from_secs(4));
+
+        let spread = meter.playing_spread(start, Instant::now());
+        assert!(spread.count() > 100, "{} moments", spread.count());
+        assert!(spread.max().unwrap() < FRAME, "{spread:?}");
+    });
+}
+
+#[test]
+#[ignore = "needs mpv and mosquitto: run by make test"]
+fn a_pause_stops_all_on_the_same_frame() {
+    on_both_brokers(|house| {
+        let players = house.playing(["Anna", "Ben"]);
+        let meter = Meter::of(&players);
+        for viewer in [&players[1], &players[0]] {
+            viewer.pause().unwrap();
+            wait_until_on_one_frame(&meter);
+            viewer.resume().unwrap();
+            wait_until_in_step(&meter);
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs mpv and mosquitto: run by make test"]
+fn a_seek_takes_all_along_playing_or_paused() {
+    on_both_brokers(|house| {
+        let players = house.playing(["Anna", "Ben"]);
+        let meter = Meter::of(&players);
+
+        players[1].seek(120.0).unwrap();
+        wait_until("all are there", || players.iter().all(|player| position(player) > 119.9));
+        wait_until_in_step(&meter);
+
+        players[0].pause().unwrap();
+        wait_until_on_one_frame(&meter);
+        players[1].seek(60.0).unwrap();
+        wait_until("all are back", || {
+            players.iter().all(|player| (position(player) - 60.0).abs() < 2.0 * FRAME)
+        });
+        wait_until_on_one_frame(&meter);
+        assert!(players.iter().all(|player| player.property("pause").unwrap() == true));
+
+        players[0].resume().unwrap();
+        wait_until_in_step(&meter);
+    });
+}
+
+#[test]
+#[ignore = "needs mpv: run by make test"]
+fn one_viewers_speed_is_the_rooms() {
+    on_our_broker(|house| {
+        let players = house.playing(["Anna", "Ben"]);
+        let meter = Meter::of(&players);
+        let speed = |player: &Player| player.property("speed").unwrap().as_f64().unwrap();
+
+        players[1].set("speed", 1.5).unwrap();
+        wait_until("all play faster", || {
+            players.iter().all(|player| (speed(player) - 1.5).abs() < 0.05)
+        });
+        wait_until_in_step(&meter);
+
+        players[0].set("speed", 1.0).unwrap();
+        wait_until("all play as before", || {
+            players.iter().all(|player| (speed(player) - 1.0).abs() < 0.05)
+        });
+        wait_until_in_step(&meter);
+    });
+}
+
+#[test]
+#[ignore = "needs mpv and mosquitto: run by make test"]
+fn a_late_joiner_lands_in_step_and_disturbs_nobody() {
+    on_both_brokers(|house| {
+        let early = house.playing(["Anna", "Ben"]);
+        early[0].seek(100.0).unwrap();
+        wait_until("both are there", || early.iter().all(|player| position(player) > 99.9));
+        let meter = Meter::of(&early);
+        wait_until_in_step(&meter);
+        let start = Instant::now();
+
+        let clara = house.entrance().named("Clara").argument("--pause=no");
+        let clara = clara.spawn(&house.scratch, clip().as_path()).unwrap();
+        wait_until_in_step(&Meter::of(early.iter().chain([&clara])));
+
+        assert!(position(&clara) > 100.0);
+        let moments = meter.between(start, Instant::now() - Duration::from_millis(100));
+        for moment in &moments {
+            assert!(
+                moment.is_playing() && moment.spread().unwrap() < FRAME,
+                "disturbed: {moment:?}"
+            );
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs mpv and mosquitto: run by make test"]
+fn a_late_joiner_finds_a_paused_room_paused() {
+    on_both_brokers(|house| {
+        let early = house.playing(["Anna", "Ben"]);
+        early[0].seek(50.0).unwrap();
+        wait_until("both are there", || early.iter().all(|player| position(player) > 49.9));
+        early[1].pause().unwrap();
+        wait_until_on_one_frame(&Meter::of(&early));
+
+        let clara = house.player("Clara");
+
+        wait_until_on_one_frame(&Meter::of(early.iter().chain([&clara])));
+    });
+}
+
+#[test]
+#[ignore = "needs mpv and mosquitto: run by make test"]
+fn two_viewers_at_once_end_on_one_timeline_and_so_does_a_newcomer() {
+    on_both_brokers(|house| {
+        let players = house.playing(["Anna", "Ben"]);
+        std::thread::scope(|scope| {
+            scope.spawn(|| players[0].seek(60.0).unwrap());
+            scope.spawn(|| players[1].seek(180.0).unwrap());
+        });
+        // Both seeks are under way when this begins, so "in step" cannot be the state before them.
+        wait_until("both have sought", || players.iter().all(|player| position(player) > 59.0));
+        wait_until_in_step(&Meter::of(&players));
+
+        let clara = house.player("Clara");
+        wait_until_in_step(&Meter::of(players.iter().chain([&clara])));
+        let revision = |player: &Player| told(player, "revision");
+        wait_until("one revision", || {
+            players.iter().all(|player| revision(player) == revision(&clara))
+        });
+    });
+}
+
+#[test]
+#[ignore = "needs mpv and mosquitto: run by make test"]
+fn others_are_told_who_paused() {
+    on_both_brokers(|house| {
+        let players = house.playing(["Anna", "Ben"]);
+        players[1].pause().unwrap();
+        wait_until("Anna reads that Ben paused", || {
+            lines_shown(&players[0])
+                .iter()
+                .any(|line| line.contains("Ben") && line.contains("pause"))
+        });
+    });
+}
+
+#[test]
+#[ignore = "needs mpv and mosquitto: run by make test"]
+fn who_leaves_is_missed_by_the_others() {
+    on_both_brokers(|house| {
+        let [anna, ben] = house.playing(["Anna", "Ben"]);
+        ben.command(&json!(["quit"])).unwrap();
+        wait_until("Anna is alone", || anna.room_status().unwrap().peers == 1);
+        assert!(!anna.property("pause").unwrap().as_bool().unwrap(), "Anna plays on");
+    });
+}
