@@ -392,7 +392,7 @@ pub unsafe extern "C" fn playsync_clock_request(
     // SAFETY: the caller promises that it is NULL or a live handle.
     unsafe {
         run(engine, |engine| {
-            engine.clock_request(topic, correlation, Moment(received), Moment(now))
+            engine.clock_request(topic, correlation, Moment(received), Moment(now));
         })
     }
 }
@@ -738,7 +738,7 @@ impl Borrowed {
             Some(Output::Seek(position)) => (view.kind, view.value) = (PLAYSYNC_SEEK, *position),
             Some(Output::SetSpeed(speed)) => (view.kind, view.value) = (PLAYSYNC_SET_SPEED, *speed),
             Some(Output::SetPitchCorrection(on)) => {
-                (view.kind, view.on) = (PLAYSYNC_SET_PITCH_CORRECTION, *on)
+                (view.kind, view.on) = (PLAYSYNC_SET_PITCH_CORRECTION, *on);
             }
             Some(Output::ReadPosition) => view.kind = PLAYSYNC_READ_POSITION,
             Some(Output::Notice { category, .. }) => {

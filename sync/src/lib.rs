@@ -4,11 +4,23 @@
 //! clock, no socket and no randomness of its own, so a room of fifty players runs inside one test.
 #![deny(unsafe_code)]
 
+mod clock_filter;
+mod drift;
+mod echo;
 mod engine;
+mod membership;
+mod message;
 mod moment;
+mod notice;
 mod output;
+mod people;
 mod player;
+mod room_clock;
 mod status;
+mod steering;
+mod timeline;
+mod tracked_clock;
+mod wishes;
 
 #[allow(unsafe_code)]
 pub mod ffi;

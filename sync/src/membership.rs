@@ -1,0 +1,428 @@
+//! Being one of the room: entering, presence, what the room keeps for newcomers, leaving.
+
+use crate::message::{self, Action, Media, Presence, Timeline};
+use crate::people::News;
+use crate::steering::Stage;
+use crate::timeline::Verdict;
+use crate::{Condition, Engine, Moment, Output, Publish, notice};
+
+/// What the room keeps arrives within this time of the subscriptions, in seconds.
+const SETTLING_SECS: f64 = 0.3;
+/// How far apart the peers' turns are when one of them must do something, in seconds.
+const TURN_SECS: f64 = 1.5;
+/// A running line is written anew this often, so that what the room keeps is never much older, in seconds.
+const RESTATE_EVERY_SECS: f64 = 60.0;
+/// A change of presence must last this long to be told, in seconds.
+const PRESENCE_LASTS_SECS: f64 = 0.5;
+/// How often playing peers tell their drift; in large rooms less often, by this much for each peer, in seconds.
+const DRIFT_EVERY_SECS: f64 = 2.0;
+const DRIFT_PER_PEER_SECS: f64 = 0.2;
+const DRIFT_EXPIRY_SECS: u32 = 10;
+
+/// How this peer stands to its room.
+#[derive(Debug, Default)]
+pub(crate) struct Membership {
+    link: Link,
+    /// Whether it ever settled: only then there is a line to follow while the room cannot be reached.
+    has_settled: bool,
+    /// Whether the player ever followed the room: from then on another file is a wish for the room.
+    pub(crate) has_followed: bool,
+    has_acted_alone: bool,
+    told: Option<Told>,
+    next_drift: Option<Moment>,
+    restate_from: Option<Moment>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+enum Link {
+    #[default]
+    Away,
+    /// The room's messages are coming in.
+    Settling {
+        since: Moment,
+        has_timeline: bool,
+        has_changed: bool,
+    },
+    Settled,
+    /// For good.
+    Left,
+}
+
+/// The presence the room knows, and since when it is outdated.
+#[derive(Debug)]
+struct Told {
+    presence: Presence,
+    outdated_since: Option<Moment>,
+}
+
+impl Membership {
+    pub(crate) fn is_connected(&self) -> bool {
+        matches!(self.link, Link::Settling { .. } | Link::Settled)
+    }
+
+    pub(crate) fn is_settled(&self) -> bool {
+        self.link == Link::Settled
+    }
+
+    pub(crate) fn has_left(&self) -> bool {
+        self.link == Link::Left
+    }
+
+    /// Whether the player is the room's, not the viewer's alone.
+    pub(crate) fn may_follow(&self) -> bool {
+        self.has_settled && !self.has_acted_alone
+    }
+
+    /// The viewer did something the room cannot hear of.
+    pub(crate) fn acted_alone(&mut self) {
+        if self.has_settled && !self.is_settled() {
+            self.has_acted_alone = true;
+        }
+    }
+}
+
+impl Engine {
+    /// The connection stands: tell who is here, ask for the time, and wait for what the room keeps.
+    pub(crate) fn enter(&mut self, now: Moment) {
+        if self.membership.has_settled && !self.membership.is_connected() {
+            self.out.push_back(notice::found());
+        }
+        self.membership.link =
+            Link::Settling { since: now, has_timeline: false, has_changed: false };
+        self.membership.told = None;
+        self.clock.connected(now);
+    }
+
+    /// The connection is gone; the player follows the line it has.
+    pub(crate) fn lose_room(&mut self) {
+        if self.membership.is_settled() {
+            self.out.push_back(notice::lost());
+        }
+        self.membership.link = Link::Away;
+        self.membership.restate_from = None;
+        self.wish = None;
+        self.clock.disconnected();
+    }
+
+    /// Leaves nothing behind: the last one pauses the room where it is, and the own presence is cleared.
+    pub(crate) fn say_farewell(&mut self, now: Moment) {
+        let line = self.line.clone().filter(|line| !line.is_still());
+        if let Some(line) = line
+            && self.membership.is_settled()
+            && self.people.is_empty()
+            && matches!(self.stage, Stage::Playing(_))
+        {
+            let position = self.line_position(&line, now);
+            let at = self.reference_time(now);
+            self.write(Timeline { paused: true, position, at, action: Action::Pause, ..line }, now);
+        }
+        if self.membership.is_connected() {
+            let mut cleared = self.will();
+            cleared.json.clear();
+            self.out.push_back(Output::Publish(cleared));
+        }
+        self.out.retain(|output| matches!(output, Output::Publish(_)));
+        self.clock.disconnected();
+        self.membership.link = Link::Left;
+    }
+
+    /// A timeline came, or the room's was cleared.
+    pub(crate) fn timeline_arrived(&mut self, json: &[u8], now: Moment) -> Result<(), String> {
+        if json.is_empty() {
+            return Ok(());
+        }
+        let timeline = message::read_timeline(json)?;
+        let was_own = self.ledger.held().is_some_and(|held| held.peer == self.id);
+        let verdict = self.ledger.arrive(timeline.clone());
+        let is_new = matches!(verdict, Verdict::Taken | Verdict::TakenInATie);
+        if let Link::Settling { has_timeline, has_changed, .. } = &mut self.membership.link {
+            *has_timeline = true;
+            *has_changed |= is_new;
+            return Ok(());
+        }
+        if is_new {
+            // A wish that is still on its way was made for another line.
+            self.wish = self.wish.filter(|_| self.player.seek.is_viewer_seeking());
+            let is_tie = was_own && verdict == Verdict::TakenInATie;
+            let deed = notice::deed(self.people.name(&timeline.peer), &timeline, is_tie);
+            self.out.extend(deed);
+            self.take_line(timeline, now);
+        }
+        Ok(())
+    }
+
+    /// A peer told of itself, or was cleared.
+    pub(crate) fn presence_arrived(
+        &mut self,
+        id: &str,
+        json: &[u8],
+        now: Moment,
+    ) -> Result<(), String> {
+        if id == self.id {
+            // An earlier connection's will came late: say again that we are here.
+            self.membership.told = None;
+            return Ok(());
+        }
+        let name = self.people.name(id).to_owned();
+        let news = match json {
+            [] => self.people.forget(id),
+            _ => self.people.tell(id, message::read_presence(json)?),
+        };
+        match news {
+            _ if !self.membership.is_settled() => {}
+            News::Joined => self.out.push_back(notice::joined(self.people.name(id))),
+            News::Left => self.out.push_back(notice::left(&name)),
+            News::Nothing => {}
+        }
+        let is_serving = self.clock.serves().is_some();
+        self.clock.elect(self.people.elects(&self.id, is_serving));
+        let _ = now;
+        Ok(())
+    }
+
+    /// A playing peer told its drift.
+    pub(crate) fn drift_arrived(&mut self, id: &str, json: &[u8]) -> Result<(), String> {
+        if id != self.id && !json.is_empty() {
+            self.people.tell_drift(id, &message::read_drift(json)?);
+        }
+        Ok(())
+    }
+
+    /// Another file is open, or none.
+    pub(crate) fn file_changed(&mut self, now: Moment) {
+        self.wish = None;
+        self.stage = Stage::Free;
+        self.next_line = None;
+        self.drift.stopped(now);
+    }
+
+    /// Settles, serves the clock, tells what has changed, and does its part for the room.
+    pub(crate) fn keep_up_membership(&mut self, now: Moment) {
+        if !self.membership.is_connected() {
+            return;
+        }
+        let is_serving = self.clock.serves().is_some();
+        self.clock.elect(self.people.elects(&self.id, is_serving));
+        self.settle(now);
+        self.tell_presence(now);
+        self.tell_drift(now);
+        self.restate(now);
+    }
+
+    /// When membership has something to do.
+    pub(crate) fn membership_timeout(&self) -> Moment {
+        let settling = match self.membership.link {
+            Link::Away | Link::Left => return Moment::NEVER,
+            Link::Settling { since, .. } if self.clock.reference().is_some() => {
+                since + SETTLING_SECS
+            }
+            _ => Moment::NEVER,
+        };
+        let outdated =
+            self.membership.told.as_ref().map_or(Some(Moment(0)), |told| told.outdated_since);
+        let presence = outdated.map_or(Moment::NEVER, |since| since + PRESENCE_LASTS_SECS);
+        let drift =
+            self.membership.next_drift.filter(|_| self.is_drift_known()).unwrap_or(Moment::NEVER);
+        let restating = self.membership.restate_from.unwrap_or(Moment::NEVER);
+        settling.min(presence).min(drift).min(restating).min(self.wish_timeout())
+    }
+
+    /// What this peer tells of itself.
+    pub(crate) fn presence_as(&self, condition: Condition) -> Presence {
+        let path = self.clock.path();
+        Presence {
+            name: self.name.clone(),
+            condition,
+            file: self.player.file.as_ref().map(Media::of),
+            round_trip: path.map(|(round_trip, _)| thousandths(round_trip)),
+            jitter: path.map(|(_, jitter)| thousandths(jitter)),
+            restart: Some(thousandths(self.player.restart_secs())),
+            serves_clock: self.clock.serves().map(str::to_owned),
+        }
+    }
+
+    pub(crate) fn presence_message(&self, presence: &Presence) -> Publish {
+        Publish {
+            channel: format!("peer/{}", self.id),
+            json: message::write(presence),
+            must_arrive: true,
+            is_retained: true,
+            expiry_secs: 0,
+        }
+    }
+
+    pub(crate) fn publish_timeline(&mut self, timeline: &Timeline) {
+        self.out.push_back(Output::Publish(Publish {
+            channel: "timeline".to_owned(),
+            json: message::write(timeline),
+            must_arrive: true,
+            is_retained: true,
+            expiry_secs: 0,
+        }));
+    }
+
+    /// The room is complete once what it keeps has come and the time is known.
+    fn settle(&mut self, now: Moment) {
+        let Link::Settling { since, has_timeline, has_changed } = self.membership.link else {
+            return;
+        };
+        if now - since < SETTLING_SECS || self.clock.reference().is_none() {
+            return;
+        }
+        let is_first = !std::mem::replace(&mut self.membership.has_settled, true);
+        let has_acted_alone = std::mem::take(&mut self.membership.has_acted_alone);
+        self.membership.link = Link::Settled;
+        self.membership.next_drift = Some(now);
+        if !has_timeline {
+            self.ledger.doubt();
+        }
+        if is_first {
+            self.out.push_back(notice::entered(self.people.count()));
+            self.wake_empty_room(now);
+        } else if has_acted_alone && !has_changed {
+            self.bring_back_wish(now);
+        }
+        self.consider_file(now);
+    }
+
+    /// A running line in a room that everybody has left stands since it was last written.
+    fn wake_empty_room(&mut self, now: Moment) {
+        let Some(line) =
+            self.ledger.held().filter(|held| self.people.is_empty() && !held.is_still())
+        else {
+            return;
+        };
+        let at = self.reference_time(now);
+        self.write(Timeline { paused: true, at, action: Action::Restate, ..line.clone() }, now);
+    }
+
+    /// The viewer acted alone and the room has not changed since. Alone, the player is right; with others, a pause still
+    /// counts, at the place where the room is by now.
+    fn bring_back_wish(&mut self, now: Moment) {
+        let is_paused = self.player.pause.is_paused();
+        if self.people.is_empty() {
+            self.wish_to_adopt(now);
+        } else if is_paused {
+            self.wish_for_pause(true, now);
+        }
+    }
+
+    /// Tells the room what has changed about this peer, once the change has lasted.
+    fn tell_presence(&mut self, now: Moment) {
+        let fresh = self.presence_as(self.condition());
+        if let Some(told) = &mut self.membership.told {
+            if !fresh.differs_from(&told.presence) {
+                told.outdated_since = None;
+                return;
+            }
+            let since = *told.outdated_since.get_or_insert(now);
+            if now - since < PRESENCE_LASTS_SECS {
+                return;
+            }
+        }
+        self.out.push_back(Output::Publish(self.presence_message(&fresh)));
+        self.membership.told = Some(Told { presence: fresh, outdated_since: None });
+    }
+
+    fn tell_drift(&mut self, now: Moment) {
+        let Some(error) = self.drift.error().filter(|_| self.is_drift_known()) else { return };
+        if self.membership.next_drift.is_none_or(|next| now < next) {
+            return;
+        }
+        let every = DRIFT_EVERY_SECS.max(DRIFT_PER_PEER_SECS * self.people.count() as f64);
+        self.membership.next_drift = Some(now + every);
+        let position =
+            self.line.as_ref().and_then(|line| self.room_position(line, now)).unwrap_or(0.0)
+                + error;
+        let drift = message::Drift { error, factor: self.drift.factor(), position };
+        self.out.push_back(Output::Publish(Publish {
+            channel: format!("peer/{}/status", self.id),
+            json: message::write(&drift),
+            must_arrive: false,
+            is_retained: false,
+            expiry_secs: DRIFT_EXPIRY_SECS,
+        }));
+    }
+
+    fn is_drift_known(&self) -> bool {
+        self.membership.is_settled()
+            && matches!(self.stage, Stage::Playing(_))
+            && self.drift.error().is_some()
+    }
+
+    /// Writes the held line anew when it is this peer's turn: the room may be keeping another one, the line is in a clock
+    /// that is no longer the reference, or what the room keeps grows old.
+    fn restate(&mut self, now: Moment) {
+        let Some(due) = self.restate_due(now).filter(|_| self.membership.is_settled()) else {
+            self.membership.restate_from = None;
+            return;
+        };
+        let due = self.membership.restate_from.map_or(due, |from| from.min(due));
+        self.membership.restate_from = Some(due);
+        if now < due {
+            return;
+        }
+        self.membership.restate_from = None;
+        if let Some(line) = self.ledger.held().cloned() {
+            let restated = self.in_reference(line, now);
+            self.write(restated, now);
+        }
+    }
+
+    fn restate_due(&self, now: Moment) -> Option<Moment> {
+        let held = self.ledger.held()?;
+        let turn = TURN_SECS * (1 + self.people.rank_of(&self.id)) as f64;
+        if self.ledger.is_room_in_doubt() {
+            return Some(if held.peer == self.id { now } else { now + turn });
+        }
+        let is_running = !held.is_still();
+        let is_in_reference = self.clock.reference() == Some(held.clock.as_str());
+        if is_running && !is_in_reference && self.clock.is_reference_good() {
+            return self.clock.time_at(&held.clock, now).map(|_| now + turn);
+        }
+        let written = held.at.filter(|_| is_running && is_in_reference && turn <= TURN_SECS)?;
+        self.clock.moment_of(&held.clock, written).map(|moment| moment + RESTATE_EVERY_SECS)
+    }
+
+    /// The same line with its anchor at `now`, in the reference. A line in an unknown clock stays as it is.
+    fn in_reference(&self, line: Timeline, now: Moment) -> Timeline {
+        let restated = Timeline { action: Action::Restate, ..line };
+        let Some(there) = self.clock.time_at(&restated.clock, now).filter(|_| !restated.is_still())
+        else {
+            return restated;
+        };
+        // A start that is still to come stays where it is.
+        let anchor = restated.at.map_or(there, |at| at.max(there));
+        let moment = self.clock.moment_of(&restated.clock, anchor).unwrap_or(now);
+        let position = restated.position_at(anchor);
+        Timeline { at: self.reference_time(moment), position, ..restated }
+    }
+}
+
+impl Presence {
+    /// Whether the difference is worth a message.
+    fn differs_from(&self, told: &Presence) -> bool {
+        let delays = [
+            (self.round_trip, told.round_trip),
+            (self.jitter, told.jitter),
+            (self.restart, told.restart),
+        ];
+        let is_far = |(fresh, told): &(Option<f64>, Option<f64>)| match (fresh, told) {
+            (Some(fresh), Some(told)) => (fresh - told).abs() > (0.3 * told).max(0.01),
+            (fresh, told) => fresh.is_some() != told.is_some(),
+        };
+        let plain = |presence: &Presence| {
+            (
+                presence.name.clone(),
+                presence.condition,
+                presence.file.clone(),
+                presence.serves_clock.clone(),
+            )
+        };
+        plain(self) != plain(told) || delays.iter().any(is_far)
+    }
+}
+
+fn thousandths(secs: f64) -> f64 {
+    (secs * 1e3).round() / 1e3
+}

@@ -1,0 +1,212 @@
+//! The other peers of the room, as they told of themselves.
+
+use std::collections::BTreeMap;
+
+use crate::message::{Drift, Presence};
+use crate::{Condition, PeerStatus};
+
+/// How many peers are remembered; a room of friends is far smaller.
+const LARGEST_ROOM: usize = 256;
+/// Limits of the time that a message needs to reach everybody, in seconds.
+const LEAD_SECS: (f64, f64) = (0.1, 0.5);
+/// What is added to the slowest path for work on both ends, in seconds.
+const LEAD_MARGIN_SECS: f64 = 0.06;
+/// What a path is taken for while its peer has not told, in seconds.
+const USUAL_ROUND_TRIP_SECS: f64 = 0.05;
+
+/// Everybody else in the room.
+#[derive(Debug, Default)]
+pub(crate) struct People {
+    others: BTreeMap<String, Person>,
+}
+
+#[derive(Debug)]
+struct Person {
+    presence: Presence,
+    error: Option<f64>,
+}
+
+/// What a presence says that the last one did not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum News {
+    Joined,
+    Left,
+    Nothing,
+}
+
+impl People {
+    /// Takes a presence in.
+    pub(crate) fn tell(&mut self, id: &str, presence: Presence) -> News {
+        let was_here = self.is_here(id);
+        if was_here || self.others.len() < LARGEST_ROOM || self.others.contains_key(id) {
+            let error = self.others.get(id).and_then(|person| person.error);
+            self.others.insert(id.to_owned(), Person { presence, error });
+        }
+        match (was_here, self.is_here(id)) {
+            (false, true) => News::Joined,
+            (true, false) => News::Left,
+            _ => News::Nothing,
+        }
+    }
+
+    /// A peer's presence was cleared: it left for good.
+    pub(crate) fn forget(&mut self, id: &str) -> News {
+        let was_here = self.is_here(id);
+        self.others.remove(id);
+        if was_here { News::Left } else { News::Nothing }
+    }
+
+    /// Takes in how well a peer keeps to the room.
+    pub(crate) fn tell_drift(&mut self, id: &str, drift: &Drift) {
+        if let Some(person) = self.others.get_mut(id) {
+            person.error = Some(drift.error);
+        }
+    }
+
+    /// The name of a peer, or its id while it told none.
+    pub(crate) fn name<'a>(&'a self, id: &'a str) -> &'a str {
+        self.others
+            .get(id)
+            .map(|person| person.presence.name.as_str())
+            .filter(|name| !name.is_empty())
+            .unwrap_or(id)
+    }
+
+    /// Whether nobody else is here.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.here().next().is_none()
+    }
+
+    /// How many others are here.
+    pub(crate) fn count(&self) -> usize {
+        self.here().count()
+    }
+
+    /// Whether the peer is here.
+    pub(crate) fn is_here(&self, id: &str) -> bool {
+        self.others.get(id).is_some_and(|person| person.presence.condition != Condition::Gone)
+    }
+
+    /// How many of those here come before `own_id`: tasks that one must do fall to rank 0 first.
+    pub(crate) fn rank_of(&self, own_id: &str) -> usize {
+        self.here().filter(|(id, _)| id.as_str() < own_id).count()
+    }
+
+    /// Whether the room's clock falls on `own_id`: on the lowest who serves one already, else on the lowest of all.
+    pub(crate) fn elects(&self, own_id: &str, is_serving: bool) -> bool {
+        let mut servers = self.here().filter(|(_, person)| person.presence.serves_clock.is_some());
+        match servers.next() {
+            Some((server, _)) => is_serving && own_id < server.as_str(),
+            None => is_serving || self.rank_of(own_id) == 0,
+        }
+    }
+
+    /// How long before its time something must be written so that all have it by then, in seconds.
+    pub(crate) fn lead_secs(&self, own_path: Option<(f64, f64)>) -> f64 {
+        let own = own_path.map_or(USUAL_ROUND_TRIP_SECS, |(round_trip, _)| round_trip) / 2.0;
+        let slowest =
+            self.here().map(|(_, person)| person.presence.delay_secs()).fold(0.0, f64::max);
+        (own + slowest + LEAD_MARGIN_SECS).clamp(LEAD_SECS.0, LEAD_SECS.1)
+    }
+
+    /// What nine in ten seeks of the slowest player stay below, `own` included, in seconds.
+    pub(crate) fn restart_secs(&self, own: f64) -> f64 {
+        self.here().filter_map(|(_, person)| person.presence.restart).fold(own, f64::max).min(2.0)
+    }
+
+    /// The errors that playing peers told.
+    pub(crate) fn errors(&self) -> impl Iterator<Item = f64> {
+        let playing =
+            self.here().filter(|(_, person)| person.presence.condition == Condition::Playing);
+        playing.filter_map(|(_, person)| person.error)
+    }
+
+    /// A row for each peer.
+    pub(crate) fn rows(&self) -> Vec<PeerStatus> {
+        let row = |(id, person): (&String, &Person)| PeerStatus {
+            id: id.clone(),
+            name: self.name(id).to_owned(),
+            condition: person.presence.condition,
+            error_ms: person.error.map(|secs| secs * 1e3),
+            round_trip_ms: person.presence.round_trip.map(|secs| secs * 1e3),
+        };
+        self.others.iter().map(row).collect()
+    }
+
+    fn here(&self) -> impl Iterator<Item = (&String, &Person)> {
+        self.others.iter().filter(|(_, person)| person.presence.condition != Condition::Gone)
+    }
+}
+
+impl Presence {
+    /// Within what time a message from the broker reaches this peer, in seconds.
+    fn delay_secs(&self) -> f64 {
+        self.round_trip.unwrap_or(USUAL_ROUND_TRIP_SECS) / 2.0 + 3.0 * self.jitter.unwrap_or(0.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn presence(name: &str, condition: Condition) -> Presence {
+        Presence {
+            name: name.to_owned(),
+            condition,
+            file: None,
+            round_trip: None,
+            jitter: None,
+            restart: None,
+            serves_clock: None,
+        }
+    }
+
+    #[test]
+    fn coming_and_going_is_news_once() {
+        let mut people = People::default();
+        assert_eq!(people.tell("ben", presence("Ben", Condition::NoFile)), News::Joined);
+        assert_eq!(people.tell("ben", presence("Ben", Condition::Playing)), News::Nothing);
+        assert_eq!(people.tell("ben", presence("Ben", Condition::Gone)), News::Left);
+        assert_eq!(people.forget("ben"), News::Nothing);
+        assert!(people.is_empty());
+    }
+
+    #[test]
+    fn clock_falls_on_the_lowest_and_stays_where_it_is_served() {
+        let mut people = People::default();
+        people.tell("ben", presence("Ben", Condition::Playing));
+        assert!(people.elects("anna", false));
+        assert!(!people.elects("cleo", false));
+        people.tell(
+            "ben",
+            Presence { serves_clock: Some("c".to_owned()), ..presence("Ben", Condition::Playing) },
+        );
+        assert!(!people.elects("anna", false), "a newcomer does not take it over");
+        assert!(people.elects("anna", true), "of two servers the lower one goes on");
+        assert!(!people.elects("cleo", true));
+    }
+
+    #[test]
+    fn lead_covers_the_slowest_path_within_its_limits() {
+        let mut people = People::default();
+        assert_eq!(people.lead_secs(Some((0.001, 0.0))), 0.1);
+        let slow = Presence {
+            round_trip: Some(0.2),
+            jitter: Some(0.02),
+            ..presence("Ben", Condition::Playing)
+        };
+        people.tell("ben", slow.clone());
+        assert!((people.lead_secs(Some((0.01, 0.0))) - 0.225).abs() < 1e-9);
+        people.tell("ben", Presence { round_trip: Some(2.0), ..slow });
+        assert_eq!(people.lead_secs(Some((0.01, 0.0))), 0.5);
+    }
+
+    #[test]
+    fn room_has_a_limit() {
+        let mut people = People::default();
+        for number in 0..300 {
+            people.tell(&format!("p{number}"), presence("", Condition::Playing));
+        }
+        assert_eq!(people.count(), LARGEST_ROOM);
+    }
+}

@@ -1,0 +1,330 @@
+//! Turns what the viewer does into timelines of the room.
+//!
+//! Some wishes need to know where the player stands first: those wait in [`Engine::wish`] until it rests.
+
+use crate::drift::READ_EVERY_SECS;
+use crate::message::{Action, Media, Timeline};
+use crate::player::Rest;
+use crate::steering::{SPEED_LAG_SECS, Stage};
+use crate::{Engine, Moment, Output, Position, notice};
+
+/// A viewer who lets the player run this soon after the room began to prepare a start has pressed pause twice: the player
+/// stood still for us and took the second press for the opposite of what was meant.
+const SECOND_PRESS_SECS: f64 = 0.6;
+
+/// A wish that waits for the player.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Wish {
+    /// Pause the room where the player stopped.
+    Pause,
+    /// Have the room where the viewer's seek lands. `is_still`: and stay there.
+    Seek { is_still: bool, has_landed: bool },
+    /// Have the room watch this file from where the player is.
+    Adopt { next_reading: Moment },
+}
+
+impl Engine {
+    /// The viewer paused the player, or let it run.
+    pub(crate) fn viewer_paused(&mut self, is_paused: bool, now: Moment) {
+        if is_paused {
+            self.player.read_rest(&mut self.out);
+        } else {
+            self.player.ran();
+        }
+        if !self.may_act() {
+            self.act_alone();
+        } else if is_paused {
+            self.pause_where_it_rests();
+        } else {
+            self.resume_by_key(now);
+        }
+    }
+
+    /// The viewer began to seek; the landing is what they wish.
+    pub(crate) fn viewer_began_to_seek(&mut self, now: Moment) {
+        if !self.may_act() {
+            return self.act_alone();
+        }
+        let is_still = self.line.as_ref().is_some_and(Timeline::is_still) || self.player.is_at_end;
+        self.wish = Some(Wish::Seek { is_still, has_landed: false });
+        self.player.set_pause(true, now, &mut self.out);
+        self.drift.stopped(now);
+    }
+
+    /// The viewer's seek has landed.
+    pub(crate) fn viewer_landed(&mut self, now: Moment) {
+        if let Some(Wish::Seek { has_landed, .. }) = &mut self.wish {
+            *has_landed = true;
+            self.player.set_pause(true, now, &mut self.out);
+        }
+    }
+
+    /// The viewer set the speed.
+    pub(crate) fn viewer_set_speed(&mut self, reported: f64, now: Moment) {
+        if !self.may_act() {
+            return self.act_alone();
+        }
+        // Keys multiply what they find, which may hold our trim; a round number was set as it is.
+        let is_round = ((reported * 100.0).round() / 100.0 - reported).abs() < 1e-9;
+        let plain = if is_round { reported } else { reported / self.drift.factor() };
+        let speed = (plain * 1e4).round() / 1e4;
+        self.wish_for_speed(speed, now);
+        self.apply_speed();
+    }
+
+    /// Pauses the room, or lets it run.
+    pub(crate) fn wish_for_pause(&mut self, is_paused: bool, now: Moment) {
+        if !self.may_act_on_room() {
+            return self.player.set_pause(is_paused, now, &mut self.out);
+        }
+        let Some(line) = self.line.clone() else { return };
+        match (is_paused, line.is_still()) {
+            (true, false) if matches!(self.stage, Stage::Playing(_)) => {
+                self.player.set_pause(true, now, &mut self.out);
+                self.pause_where_it_rests();
+            }
+            (true, false) => self.pause_at_the_line(&line, now),
+            (false, true) => self.resume_room(&line, now),
+            _ => {}
+        }
+    }
+
+    /// Has the room at a position.
+    pub(crate) fn wish_for_position(&mut self, position: f64, now: Moment) {
+        let Some(line) = self.line.clone().filter(|_| self.may_act_on_room()) else { return };
+        let lead = self.lead_secs() + self.people.restart_secs(self.player.restart_secs());
+        let at = self.reference_time(now + lead);
+        self.write(Timeline { position: position.max(0.0), at, action: Action::Seek, ..line }, now);
+    }
+
+    /// Has the room play at a speed.
+    pub(crate) fn wish_for_speed(&mut self, speed: f64, now: Moment) {
+        let Some(line) = self.line.clone().filter(|_| self.may_act_on_room()) else { return };
+        if speed == line.speed || !(0.01..=100.0).contains(&speed) {
+            return;
+        }
+        let start = now + (self.lead_secs() + SPEED_LAG_SECS);
+        let position = self.line_position(&line, start);
+        let at = self.reference_time(start);
+        self.write(Timeline { position, at, speed, action: Action::Speed, ..line }, now);
+    }
+
+    /// Fulfils a wish once the player rests where it needs to.
+    pub(crate) fn grant_wish(&mut self, now: Moment) {
+        let Some(wish) = self.wish else { return };
+        if self.player.file.is_none() || !self.may_act() {
+            self.wish = None;
+            return;
+        }
+        match wish {
+            Wish::Adopt { next_reading } if !self.player.pause.is_paused() => {
+                self.keep_reading(next_reading, now);
+            }
+            Wish::Seek { has_landed: false, .. } if !self.player.seek.is_viewer_seeking() => {
+                self.wish = None;
+            }
+            Wish::Seek { has_landed: false, .. } => {}
+            _ => {
+                let Some(rest) = self.player.rest() else { return };
+                self.wish = None;
+                self.grant_at_rest(wish, rest, now);
+            }
+        }
+    }
+
+    /// A playing player's reading while its file is to be adopted.
+    pub(crate) fn adopt_at(&mut self, position: Position, now: Moment) {
+        let Some(Wish::Adopt { .. }) = self.wish.filter(|_| !self.player.pause.is_paused()) else {
+            return;
+        };
+        let Some(position) = position.audio.or(position.frame) else { return };
+        self.wish = None;
+        self.adopt(position, false, now);
+    }
+
+    /// Has the room watch the open file from where the player is, as soon as that is known.
+    pub(crate) fn wish_to_adopt(&mut self, now: Moment) {
+        self.wish = Some(Wish::Adopt { next_reading: now });
+        if self.player.pause.is_paused() && self.player.rest().is_none() {
+            self.player.read_rest(&mut self.out);
+        }
+    }
+
+    /// Looks at the open file: it may be the room's, become the room's, or be another one.
+    pub(crate) fn consider_file(&mut self, now: Moment) {
+        if !self.may_act() || self.player.file.is_none() || self.player.is_beginning {
+            return;
+        }
+        let Some(held) = self.ledger.held() else { return self.wish_to_adopt(now) };
+        if self.is_file_of(held) {
+            return;
+        }
+        if self.people.is_empty() || self.membership.has_followed {
+            self.wish_to_adopt(now);
+        } else if let Some(media) = &held.media {
+            self.out.push_back(notice::other_file(&media.name));
+        }
+    }
+
+    /// When a wish has something to do.
+    pub(crate) fn wish_timeout(&self) -> Moment {
+        match self.wish {
+            Some(Wish::Adopt { next_reading }) if !self.player.pause.is_paused() => next_reading,
+            _ => Moment::NEVER,
+        }
+    }
+
+    /// Writes a timeline of this peer and tells the room. The caller gives the line; who, which and in what clock is set here.
+    pub(crate) fn write(&mut self, line: Timeline, now: Moment) {
+        let clock = self.clock.reference().unwrap_or_default().to_owned();
+        let timeline = Timeline {
+            revision: self.ledger.next_revision(),
+            peer: self.id.clone(),
+            clock,
+            ..line
+        };
+        self.ledger.write(timeline.clone());
+        self.publish_timeline(&timeline);
+        self.take_line(timeline, now);
+    }
+
+    /// The reference's time at a local moment.
+    pub(crate) fn reference_time(&self, moment: Moment) -> Option<f64> {
+        self.clock.time_at(self.clock.reference()?, moment)
+    }
+
+    /// Where the line is at a moment, without this device's offset: what is told to others.
+    pub(crate) fn line_position(&self, line: &Timeline, moment: Moment) -> f64 {
+        let time = self.clock.time_at(&line.clock, moment).filter(|_| !line.is_still());
+        time.map_or(line.position, |time| line.position_at(time))
+    }
+
+    /// Whether what the viewer does is done to the room.
+    fn may_act(&self) -> bool {
+        self.membership.is_settled()
+            && self.membership.may_follow()
+            && self.clock.reference().is_some()
+    }
+
+    /// The same for wishes that come without the player, such as a remote control's.
+    fn may_act_on_room(&self) -> bool {
+        let is_readable = |line: &Timeline| {
+            line.is_still() || self.clock.time_at(&line.clock, Moment(0)).is_some()
+        };
+        let is_of_file = |line: &Timeline| self.player.file.is_none() || self.is_file_of(line);
+        self.may_act()
+            && self.line.as_ref().is_some_and(|line| is_readable(line) && is_of_file(line))
+    }
+
+    /// The viewer acts while the room cannot hear of it: the player is theirs until it can.
+    fn act_alone(&mut self) {
+        if self.player.file.is_some() {
+            self.membership.acted_alone();
+        }
+    }
+
+    fn pause_where_it_rests(&mut self) {
+        if self.may_act_on_room() && self.line.as_ref().is_some_and(|line| !line.is_still()) {
+            self.wish = Some(Wish::Pause);
+        }
+    }
+
+    fn resume_by_key(&mut self, now: Moment) {
+        let Some(line) = self.line.clone().filter(|_| self.may_act_on_room()) else { return };
+        if self.player.is_at_end {
+            return;
+        }
+        if !line.is_still() && self.is_past_the_end(&line, now) {
+            return self.wish_to_adopt(now);
+        }
+        self.player.set_pause(true, now, &mut self.out);
+        match self.stage {
+            _ if line.is_still() => self.resume_room(&line, now),
+            Stage::Preparing { since, .. } | Stage::Waiting { since, .. }
+                if now - since < SECOND_PRESS_SECS =>
+            {
+                self.pause_at_the_line(&line, now);
+            }
+            // Impatience does not start a player before its time.
+            _ => self.stage = Stage::Preparing { since: now, attempts: 0 },
+        }
+    }
+
+    fn resume_room(&mut self, line: &Timeline, now: Moment) {
+        let at = self.reference_time(now + self.lead_secs());
+        self.write(Timeline { paused: false, at, action: Action::Resume, ..line.clone() }, now);
+    }
+
+    fn pause_at_the_line(&mut self, line: &Timeline, now: Moment) {
+        let position = self.line_position(line, now);
+        let at = self.reference_time(now);
+        self.write(
+            Timeline { paused: true, position, at, action: Action::Pause, ..line.clone() },
+            now,
+        );
+    }
+
+    fn grant_at_rest(&mut self, wish: Wish, rest: Rest, now: Moment) {
+        let Some(line) = self.line.clone().filter(|line| self.is_file_of(line)) else {
+            return self.adopt(rest.resume, true, now);
+        };
+        match wish {
+            Wish::Pause => {
+                let at = self.reference_time(now);
+                let paused = Timeline {
+                    paused: true,
+                    position: rest.shown,
+                    at,
+                    action: Action::Pause,
+                    ..line
+                };
+                self.write(paused, now);
+            }
+            Wish::Seek { is_still, .. } => {
+                let lead = self.lead_secs() + self.people.restart_secs(self.player.restart_secs());
+                let at = self.reference_time(now + lead);
+                let sought = Timeline {
+                    paused: is_still,
+                    position: rest.shown,
+                    at,
+                    action: Action::Seek,
+                    ..line
+                };
+                self.write(sought, now);
+            }
+            Wish::Adopt { .. } => self.adopt(rest.shown, true, now),
+        }
+    }
+
+    /// Writes a timeline from the player as it is. A player that runs goes on undisturbed.
+    fn adopt(&mut self, position: f64, is_paused: bool, now: Moment) {
+        let Some(file) = &self.player.file else { return };
+        let adopted = Timeline {
+            revision: 0,
+            peer: String::new(),
+            clock: String::new(),
+            at: self.reference_time(now + self.offset_secs),
+            position: position.max(0.0),
+            speed: self.player.speed(),
+            paused: is_paused,
+            action: Action::File,
+            media: Some(Media::of(file)),
+        };
+        self.membership.has_followed = true;
+        self.write(adopted, now);
+        if !is_paused {
+            self.adopt_course(now);
+        }
+    }
+
+    fn keep_reading(&mut self, next_reading: Moment, now: Moment) {
+        if now >= next_reading {
+            self.wish = Some(Wish::Adopt { next_reading: now + READ_EVERY_SECS });
+            self.out.push_back(Output::ReadPosition);
+        }
+    }
+
+    fn lead_secs(&self) -> f64 {
+        self.people.lead_secs(self.clock.path())
+    }
+}
