@@ -1,0 +1,306 @@
+//! The beginning and the end of a connection: CONNECT, takeover, DISCONNECT, failure.
+
+use std::time::Duration;
+
+use mqtt_protocol::{
+    ConnAck, ConnAckProperties, Connect, DecodeError, Disconnect, DisconnectProperties, PacketType,
+    ReasonCode, Text,
+};
+
+use super::connection::State;
+use super::message::Message;
+use super::session::{Session, SessionId, StoredWill};
+use super::time::Instant;
+use super::timers::Timer;
+use super::subscribe::unroute;
+use super::{Change, ConnectionId, Core, Output, protocol_error};
+
+/// A Session Expiry Interval that means for ever.
+const NEVER: u32 = u32::MAX;
+
+impl Core {
+    pub(super) fn handle_connect(&mut self, from: ConnectionId, connect: &Connect<'_>, now: Instant) {
+        if let Err(reason) = self.check_connect(connect) {
+            return self.refuse(from, reason);
+        }
+        // [MQTT-3.1.3-6] [MQTT-3.1.3-7] [MQTT-3.2.2-16]
+        let assigned = connect.client_id.is_empty().then(|| self.assign_client_id());
+        let client_id = assigned.as_deref().unwrap_or(&connect.client_id);
+        self.take_over(client_id, connect.clean_start, now);
+        let (session, session_present) = self.begin_session(client_id, connect.clean_start);
+        self.attach(from, session, connect, now);
+        self.accept(from, session, session_present, connect, assigned.as_deref());
+        self.resume(session, now);
+    }
+
+    /// What can be wrong with a CONNECT that is well formed. [MQTT-3.1.4-1] [MQTT-3.1.4-2]
+    fn check_connect(&self, connect: &Connect<'_>) -> Result<(), ReasonCode> {
+        let limits = &self.config.limits;
+        // [MQTT-4.12.0-1]
+        if connect.properties.authentication_method.is_some() {
+            return Err(ReasonCode::BadAuthenticationMethod);
+        }
+        if let Some(will) = &connect.will {
+            if will.topic.is_reserved() || !limits.allow_topic(will.topic.as_str()) {
+                return Err(ReasonCode::TopicNameInvalid);
+            }
+        }
+        // [MQTT-3.1.3-8]
+        if connect.client_id.len() > limits.maximum_topic_length {
+            return Err(ReasonCode::ClientIdentifierNotValid);
+        }
+        let is_new = !self.client_ids.contains_key(connect.client_id.as_str());
+        if is_new && self.sessions.len() >= limits.maximum_sessions {
+            return Err(ReasonCode::QuotaExceeded);
+        }
+        Ok(())
+    }
+
+    /// A client id that no session has. [MQTT-3.2.2-16]
+    fn assign_client_id(&mut self) -> String {
+        loop {
+            self.assigned_client_ids += 1;
+            let id = format!("{}-{}", self.config.run_id, self.assigned_client_ids);
+            if !self.client_ids.contains_key(id.as_str()) {
+                return id;
+            }
+        }
+    }
+
+    /// Ends the connection that uses the client id. [MQTT-3.1.4-3]
+    fn take_over(&mut self, client_id: &str, clean_start: bool, now: Instant) {
+        let Some(&id) = self.client_ids.get(client_id) else { return };
+        if let Some(older) = self.session(id).and_then(|session| session.connection) {
+            let detail = "another connection uses this client id";
+            self.disconnect(older, ReasonCode::SessionTakenOver, detail, now);
+        }
+        // The session may have ended with its connection. [MQTT-3.1.2-4] [MQTT-3.1.4-4]
+        if clean_start {
+            if let Some(&id) = self.client_ids.get(client_id) {
+                self.end_session(id, now);
+            }
+        }
+    }
+
+    /// Finds the session to go on with, or makes one. [MQTT-3.1.2-5] [MQTT-3.1.2-6]
+    fn begin_session(&mut self, client_id: &str, clean_start: bool) -> (SessionId, bool) {
+        if let Some(&id) = self.client_ids.get(client_id) {
+            debug_assert!(!clean_start, "a clean start has ended the session");
+            return (id, true);
+        }
+        let session = Session::new(client_id, &self.config.limits);
+        let id = SessionId::new(self.sessions.insert(session) as u32);
+        self.client_ids.insert(client_id.into(), id);
+        (id, false)
+    }
+
+    /// Makes the connection the session's, on the terms of CONNECT.
+    fn attach(&mut self, from: ConnectionId, id: SessionId, connect: &Connect<'_>, now: Instant) {
+        let limits = self.config.limits.clone();
+        self.epoch += 1;
+        let epoch = self.epoch;
+        let asked = &connect.properties;
+        if let Some(session) = self.session(id) {
+            session.connection = Some(from);
+            session.epoch = epoch;
+            session.expiry = granted_expiry(asked.session_expiry_interval, &limits);
+            let receive_maximum = asked.receive_maximum.map_or(u16::MAX, u16::from);
+            session.outgoing.reconnect(receive_maximum.min(limits.maximum_in_flight));
+            session.incoming.reconnect();
+            // [MQTT-3.1.2-7] [MQTT-3.1.3-9]
+            session.will = connect.will.as_ref().map(|will| {
+                let (message, lifetime) = Message::from_will(will);
+                let delay = will.properties.will_delay_interval.unwrap_or(0);
+                StoredWill { delay: Duration::from_secs(delay.into()), lifetime, message }
+            });
+        }
+        if let Some(connection) = self.connection(from) {
+            connection.accept(id, connect, &limits);
+            if let Some(patience) = connection.patience {
+                self.timers.set(now + patience, Timer::KeepAlive(from));
+            }
+        }
+    }
+
+    /// Confirms the connection. [MQTT-3.1.4-5] [MQTT-3.2.0-1] [MQTT-3.2.0-2] [MQTT-3.2.2-2]
+    /// [MQTT-3.2.2-3]
+    fn accept(
+        &mut self,
+        to: ConnectionId,
+        session: SessionId,
+        session_present: bool,
+        connect: &Connect<'_>,
+        assigned: Option<&str>,
+    ) {
+        let limits = &self.config.limits;
+        let asked = connect.properties.session_expiry_interval.unwrap_or(0);
+        let granted = self.sessions[session.number() as usize].expiry;
+        let granted_secs = granted.map_or(NEVER, |expiry| expiry.as_secs() as u32);
+        let properties = ConnAckProperties {
+            session_expiry_interval: (granted_secs != asked).then_some(granted_secs),
+            receive_maximum: limits.receive_maximum.try_into().ok(),
+            maximum_packet_size: limits.maximum_packet_size.try_into().ok(),
+            topic_alias_maximum: Some(limits.topic_alias_maximum),
+            assigned_client_identifier: assigned.and_then(|id| Text::new(id).ok()),
+            ..ConnAckProperties::default()
+        };
+        let connack = ConnAck { session_present, reason: ReasonCode::Success, properties };
+        if let Some(connection) = self.connection(to) {
+            connection.send_connack(connack);
+            self.flush(to);
+        }
+    }
+
+    /// Sends again what a former connection left unfinished, then what has been waiting.
+    fn resume(&mut self, id: SessionId, now: Instant) {
+        self.resend_releases(id);
+        self.pump(id, now);
+    }
+
+    /// Answers a CONNECT that is not accepted. [MQTT-3.2.2-7] [MQTT-3.14.0-1]
+    pub(super) fn refuse(&mut self, to: ConnectionId, reason: ReasonCode) {
+        if let Some(connection) = self.connection(to) {
+            connection.send_connack(ConnAck::refuse(reason));
+        }
+        self.close(to);
+    }
+
+    pub(super) fn handle_disconnect(
+        &mut self,
+        from: ConnectionId,
+        id: SessionId,
+        disconnect: &Disconnect<'_>,
+        now: Instant,
+    ) -> Result<(), DecodeError> {
+        let limits = self.config.limits.clone();
+        let Some(session) = self.session(id) else { return Ok(()) };
+        if let Some(secs) = disconnect.properties.session_expiry_interval {
+            if secs > 0 && !session.is_persistent() {
+                return Err(protocol_error("a session that was to end now shall stay"));
+            }
+            session.expiry = granted_expiry(Some(secs), &limits);
+        }
+        // [MQTT-3.1.2-10] [MQTT-3.14.4-3]
+        if disconnect.reason == ReasonCode::Success {
+            session.will = None;
+        }
+        self.close(from);
+        self.detach(id, now);
+        Ok(())
+    }
+
+    /// Ends a connection whose client has broken the rules. Before CONNACK the answer is a
+    /// CONNACK, later a DISCONNECT. [MQTT-3.14.0-1] [MQTT-4.13.1-1] [MQTT-4.13.2-1]
+    pub(super) fn fail(&mut self, id: ConnectionId, error: DecodeError, now: Instant) {
+        let Some(connection) = self.connection(id) else { return };
+        match connection.state {
+            State::Handshake if error.reason.may_stand_in(PacketType::ConnAck) => {
+                self.refuse(id, error.reason);
+            }
+            State::Handshake => drop(self.close(id)),
+            State::Open(_) => self.disconnect(id, error.reason, error.detail, now),
+            State::Closing => {}
+        }
+    }
+
+    /// The network connection is gone, for whatever reason.
+    pub fn handle_closed(&mut self, id: ConnectionId, now: Instant) {
+        let Some(connection) = self.connection(id) else { return };
+        if let Some(session) = connection.session() {
+            self.detach(session, now);
+        }
+        self.connections.remove(id.index());
+    }
+
+    /// Disconnects every client, because the broker stops. A will that would be kept beyond the
+    /// connection is kept beyond the stop.
+    pub fn shut_down(&mut self, now: Instant) {
+        let ids = self.connections.iter().map(|(index, connection)| ConnectionId {
+            index: index as u32,
+            generation: connection.generation,
+        });
+        for id in ids.collect::<Vec<_>>() {
+            let Some(connection) = self.connection(id) else { continue };
+            if connection.session().is_some() {
+                connection.send_disconnect(Disconnect::new(ReasonCode::ServerShuttingDown));
+            }
+            if let Some(session) = self.close(id) {
+                self.detach(session, now);
+            }
+        }
+    }
+
+    /// Sends DISCONNECT and ends the connection. [MQTT-3.14.4-1] [MQTT-3.14.4-2]
+    pub(super) fn disconnect(
+        &mut self,
+        id: ConnectionId,
+        reason: ReasonCode,
+        detail: &str,
+        now: Instant,
+    ) {
+        let Some(connection) = self.connection(id) else { return };
+        let properties = DisconnectProperties {
+            reason_string: Text::new(detail).ok(),
+            ..DisconnectProperties::default()
+        };
+        connection.send_disconnect(Disconnect { reason, properties });
+        if let Some(session) = self.close(id) {
+            self.detach(session, now);
+        }
+    }
+
+    /// Orders the connection closed, once what its outbox holds is written. Gives the session,
+    /// which is to be detached.
+    pub(super) fn close(&mut self, id: ConnectionId) -> Option<SessionId> {
+        let connection = self.connection(id)?;
+        let session = connection.session();
+        connection.state = State::Closing;
+        self.outputs.push_back(Output::Close(id));
+        session
+    }
+
+    /// The session has lost its connection: will and expiry begin to count. [MQTT-3.1.2-8]
+    fn detach(&mut self, id: SessionId, now: Instant) {
+        let Some(session) = self.session(id) else { return };
+        session.connection = None;
+        if !session.is_persistent() {
+            return self.end_session(id, now);
+        }
+        session.drop_at_most_once();
+        let (epoch, expiry) = (session.epoch, session.expiry);
+        match session.will.as_ref().map(|will| will.delay) {
+            Some(Duration::ZERO) => self.publish_will(id, now),
+            Some(delay) => self.timers.set(now + delay, Timer::Will(id, epoch)),
+            None => {}
+        }
+        if let Some(expiry) = expiry {
+            self.timers.set(now + expiry, Timer::SessionExpiry(id, epoch));
+        }
+        self.save_session(id, now);
+    }
+
+    /// Forgets the session; its will is published if it still has one. [MQTT-3.1.2-8]
+    /// [MQTT-4.1.0-2]
+    pub(super) fn end_session(&mut self, id: SessionId, now: Instant) {
+        if self.session(id).is_none() {
+            return;
+        }
+        self.publish_will(id, now);
+        let session = self.sessions.remove(id.number() as usize);
+        for filter in session.subscriptions.keys() {
+            unroute(&mut self.router, filter, id);
+        }
+        self.client_ids.remove(&session.client_id);
+        self.store(Change::SessionEnded(session.client_id));
+    }
+}
+
+/// The wish of the client, cut to what the limits allow.
+fn granted_expiry(secs: Option<u32>, limits: &super::Limits) -> Option<Duration> {
+    let maximum = limits.maximum_session_expiry;
+    match secs.unwrap_or(0) {
+        NEVER if maximum == Duration::MAX => None,
+        secs => Some(Duration::from_secs(secs.into()).min(maximum)),
+    }
+}
+

@@ -1,0 +1,162 @@
+//! A connection: what lasts as long as the network connection and no longer, and its outbox.
+
+use std::time::Duration;
+
+use mqtt_protocol::alias::{ReceivedAliases, SentAliases};
+use mqtt_protocol::{ConnAck, Connect, Disconnect, Packet, PacketTooLarge, Publish, PublishTopic};
+
+use super::limits::Limits;
+use super::session::SessionId;
+use super::time::Instant;
+
+/// Names a connection; never used for another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId {
+    pub(super) index: u32,
+    pub(super) generation: u32,
+}
+
+impl ConnectionId {
+    /// A small number that no other connection has at the same time.
+    pub const fn index(self) -> usize {
+        self.index as usize
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) generation: u32,
+    pub(super) state: State,
+    pub(super) outbox: Outbox,
+    /// When the client was last heard. [MQTT-3.1.2-22]
+    pub(super) last_heard: Instant,
+    /// How long it may stay silent; `None` is for ever.
+    pub(super) patience: Option<Duration>,
+    pub(super) received_aliases: ReceivedAliases,
+    sent_aliases: SentAliases,
+    /// The largest packet the client takes, in bytes. [MQTT-3.1.2-24]
+    maximum_packet_size: usize,
+    wants_problem_information: bool,
+}
+
+/// ```text
+///  Handshake ──CONNECT accepted──► Open ──DISCONNECT, error, takeover, timeout──► Closing
+///      └──────refused, error, timeout───────────────────────────────────────────────▲
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// CONNECT has not come. [MQTT-3.1.0-1]
+    Handshake,
+    /// The client uses this session.
+    Open(SessionId),
+    /// What is in the outbox is the last that is sent, what comes in is ignored.
+    /// [MQTT-3.14.4-1] [MQTT-3.1.4-6]
+    Closing,
+}
+
+impl Connection {
+    pub(super) fn new(generation: u32, now: Instant) -> Self {
+        Self {
+            generation,
+            state: State::Handshake,
+            outbox: Outbox::default(),
+            last_heard: now,
+            patience: None,
+            received_aliases: ReceivedAliases::default(),
+            sent_aliases: SentAliases::default(),
+            maximum_packet_size: usize::MAX,
+            wants_problem_information: true,
+        }
+    }
+
+    /// Takes over what the client asks of the connection.
+    pub(super) fn accept(&mut self, session: SessionId, connect: &Connect<'_>, limits: &Limits) {
+        let asked = &connect.properties;
+        self.state = State::Open(session);
+        // Silence of one and a half times the interval is too much. [MQTT-3.1.2-22]
+        let keep_alive = u64::from(connect.keep_alive_secs);
+        self.patience = (keep_alive > 0).then(|| Duration::from_millis(keep_alive * 1500));
+        self.received_aliases = ReceivedAliases::new(limits.topic_alias_maximum);
+        let aliases = asked.topic_alias_maximum.unwrap_or(0);
+        self.sent_aliases = SentAliases::new(aliases.min(limits.maximum_sent_aliases));
+        self.maximum_packet_size =
+            asked.maximum_packet_size.map_or(usize::MAX, |bytes| bytes.get() as usize);
+        self.wants_problem_information = asked.request_problem_information.unwrap_or(true);
+    }
+
+    /// The session, while the connection is open.
+    pub(super) const fn session(&self) -> Option<SessionId> {
+        match self.state {
+            State::Open(session) => Some(session),
+            State::Handshake | State::Closing => None,
+        }
+    }
+
+    /// Sends CONNACK, without what is only for people if it would be too large.
+    /// [MQTT-3.2.2-19] [MQTT-3.2.2-20]
+    pub(super) fn send_connack(&mut self, connack: ConnAck<'_>) {
+        self.send_stripped_if_too_large(Packet::ConnAck(connack));
+    }
+
+    /// Sends DISCONNECT, which ends the connection. [MQTT-3.14.2-3] [MQTT-3.14.2-4]
+    pub(super) fn send_disconnect(&mut self, disconnect: Disconnect<'_>) {
+        self.send_stripped_if_too_large(Packet::Disconnect(disconnect));
+    }
+
+    /// Sends an answer to a request, with Reason String and User Properties only if the client
+    /// wants them and has room for them. [MQTT-3.1.2-29]
+    pub(super) fn send_answer(&mut self, mut packet: Packet<'_>) {
+        if !self.wants_problem_information {
+            packet.strip_diagnostics();
+        }
+        self.send_stripped_if_too_large(packet);
+    }
+
+    fn send_stripped_if_too_large(&mut self, mut packet: Packet<'_>) {
+        let maximum = self.maximum_packet_size;
+        if packet.encode_within(maximum, &mut self.outbox.bytes).is_err() {
+            packet.strip_diagnostics();
+            // An answer that is too large even so cannot be given at all. [MQTT-3.1.2-24]
+            let _ = packet.encode_within(maximum, &mut self.outbox.bytes);
+        }
+    }
+
+    /// Sends a message, with an alias for its topic if the client knows any.
+    ///
+    /// # Errors
+    /// The client does not take packets that large. [MQTT-3.1.2-24]
+    pub(super) fn send_publish(&mut self, mut publish: Publish<'_>) -> Result<(), PacketTooLarge> {
+        if let PublishTopic::Name(name) = publish.topic {
+            publish.topic = self.sent_aliases.choose(name);
+        }
+        let topic = publish.topic;
+        let packet = Packet::Publish(publish);
+        let sent = packet.encode_within(self.maximum_packet_size, &mut self.outbox.bytes);
+        if sent.is_err() {
+            self.sent_aliases.forget(topic);
+        }
+        sent
+    }
+}
+
+/// The bytes for one connection, appended here and written elsewhere.
+///
+/// Who takes them has the right to write until there are none left; meanwhile bytes are only
+/// appended, so they never cross on the wire.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    pub(super) bytes: Vec<u8>,
+    pub(super) right: WriteRight,
+}
+
+/// Who has the right to write the bytes of an outbox.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum WriteRight {
+    /// Nobody, and nobody need have it while there are no bytes.
+    #[default]
+    Free,
+    /// It was offered by [`Output::Flush`](super::Output::Flush).
+    Offered,
+    /// Somebody took it.
+    Taken,
+}

@@ -1,0 +1,91 @@
+//! What happens when time passes: silence, wills, the end of sessions and messages.
+
+use std::time::Duration;
+
+use mqtt_protocol::ReasonCode;
+
+use super::connection::State;
+use super::session::SessionId;
+use super::time::Instant;
+use super::timers::Timer;
+use super::{Change, ConnectionId, Core};
+
+/// How often retained messages are looked through for expired ones. Those that are expired
+/// are not delivered in between either.
+pub(super) const RETAINED_EXPIRY_INTERVAL: Duration = Duration::from_secs(60);
+
+impl Core {
+    /// When [`handle_timeout`](Self::handle_timeout) is to be called next.
+    pub fn next_timeout(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(timer) = self.timers.pop_due(now) {
+            match timer {
+                Timer::Handshake(id) => self.check_handshake(id),
+                Timer::KeepAlive(id) => self.check_keep_alive(id, now),
+                Timer::Will(id, epoch) if self.is_away(id, epoch) => {
+                    self.publish_will(id, now);
+                    self.save_session(id, now);
+                }
+                Timer::SessionExpiry(id, epoch) if self.is_away(id, epoch) => {
+                    self.end_session(id, now);
+                }
+                Timer::Will(..) | Timer::SessionExpiry(..) => {}
+                Timer::RetainedExpiry => self.expire_retained(now),
+            }
+        }
+    }
+
+    /// Whether the session is without a connection, and the last one was of this epoch.
+    fn is_away(&mut self, id: SessionId, epoch: u64) -> bool {
+        self.session(id)
+            .is_some_and(|session| session.epoch == epoch && session.connection.is_none())
+    }
+
+    fn check_handshake(&mut self, id: ConnectionId) {
+        if self.connection(id).is_some_and(|connection| connection.state == State::Handshake) {
+            self.close(id);
+        }
+    }
+
+    /// Ends the connection if its client was silent for too long, else looks again when it
+    /// could have been. [MQTT-3.1.2-22]
+    fn check_keep_alive(&mut self, id: ConnectionId, now: Instant) {
+        let Some(connection) = self.connection(id) else { return };
+        let (Some(patience), State::Open(_)) = (connection.patience, connection.state) else {
+            return;
+        };
+        let deadline = connection.last_heard + patience;
+        if deadline > now {
+            return self.timers.set(deadline, Timer::KeepAlive(id));
+        }
+        self.disconnect(id, ReasonCode::KeepAliveTimeout, "silent beyond the keep alive", now);
+    }
+
+    /// Publishes the will of a session and forgets it. [MQTT-3.1.2-8] [MQTT-3.1.2-10]
+    /// [MQTT-3.1.2-14] [MQTT-3.1.2-15]
+    pub(super) fn publish_will(&mut self, id: SessionId, now: Instant) {
+        let Some(will) = self.session(id).and_then(|session| session.will.take()) else { return };
+        let mut message = will.message;
+        message.expires = will.lifetime.map(|lifetime| now + lifetime);
+        let message = message.view(now);
+        if message.retain {
+            self.retain(&message, now);
+        }
+        self.route(&message, Some(id), now);
+    }
+
+    fn expire_retained(&mut self, now: Instant) {
+        self.retained_expiry_is_set = false;
+        for topic in self.retained.expire(now) {
+            self.store(Change::RetainedCleared(topic));
+        }
+        if self.retained.any_expires() {
+            self.retained_expiry_is_set = true;
+            self.timers.set(now + RETAINED_EXPIRY_INTERVAL, Timer::RetainedExpiry);
+        }
+    }
+}

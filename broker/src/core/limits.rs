@@ -1,0 +1,71 @@
+//! Everything that is bounded, with its name and what it is unless configured.
+
+use std::time::Duration;
+
+/// What a broker grants its clients.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// How long a connection may take until its CONNECT is complete.
+    pub connect_timeout: Duration,
+    /// The largest CONNECT, in bytes.
+    pub maximum_connect_size: usize,
+    /// The largest packet, in bytes; announced in CONNACK, exceeding it is 0x95.
+    pub maximum_packet_size: u32,
+    /// How many QoS 1 and 2 messages a client may have unfinished; exceeding it is 0x93.
+    pub receive_maximum: u16,
+    /// How many QoS 1 and 2 messages are unfinished towards a client, at most.
+    pub maximum_in_flight: u16,
+    /// How many topic aliases a client may define; exceeding it is 0x94.
+    pub topic_alias_maximum: u16,
+    /// How many topic aliases are defined towards a client, at most.
+    pub maximum_sent_aliases: u16,
+    /// The longest topic name or filter, in bytes; exceeding it is 0x90 or 0x8F.
+    pub maximum_topic_length: usize,
+    /// The most levels of a topic name or filter; exceeding it is 0x90 or 0x8F.
+    pub maximum_topic_levels: usize,
+    /// How many subscriptions a session may have; exceeding it is 0x97.
+    pub maximum_subscriptions: usize,
+    /// How many messages wait in a session, at most; further ones are dropped.
+    pub maximum_queued_messages: usize,
+    /// How many bytes of payload wait in a session, at most; further messages are dropped.
+    pub maximum_queued_bytes: usize,
+    /// How many bytes wait to be written to one client before QoS 0 messages are dropped.
+    pub maximum_outbox: usize,
+    /// How many retained messages there are, at most; a further one is refused with 0x97.
+    pub maximum_retained_messages: usize,
+    /// The longest a session outlives its connection; longer wishes are cut to it.
+    pub maximum_session_expiry: Duration,
+    /// How many sessions there are, at most; a further one is refused with 0x97.
+    pub maximum_sessions: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(10),
+            maximum_connect_size: 16 * 1024,
+            maximum_packet_size: 1024 * 1024,
+            receive_maximum: 1024,
+            maximum_in_flight: 1024,
+            topic_alias_maximum: 64,
+            maximum_sent_aliases: 64,
+            maximum_topic_length: 1024,
+            maximum_topic_levels: 128,
+            maximum_subscriptions: 1000,
+            maximum_queued_messages: 1000,
+            maximum_queued_bytes: 1024 * 1024,
+            maximum_outbox: 1024 * 1024,
+            maximum_retained_messages: 10_000,
+            maximum_session_expiry: Duration::from_secs(7 * 24 * 60 * 60),
+            maximum_sessions: 10_000,
+        }
+    }
+}
+
+impl Limits {
+    /// Whether a topic name or filter is neither too long nor too deep.
+    pub(super) fn allow_topic(&self, topic: &str) -> bool {
+        topic.len() <= self.maximum_topic_length
+            && topic.bytes().filter(|&byte| byte == b'/').count() < self.maximum_topic_levels
+    }
+}

@@ -1,0 +1,321 @@
+//! The broker's core: packets in, bytes and orders out; no socket, clock, task or chance.
+//!
+//! The shell tells what happened and when, then does what [`Core::poll_output`] says and
+//! calls [`Core::handle_timeout`] at [`Core::next_timeout`]. Time and randomness come in as
+//! arguments, so that whole networks run inside one test.
+//!
+//! | module | idea |
+//! | --- | --- |
+//! | `connect` | CONNECT, takeover, the end of a connection |
+//! | `publish` | messages that come in, and the QoS 1 and 2 steps of both directions |
+//! | `deliver` | messages that go out |
+//! | `subscribe` | SUBSCRIBE and UNSUBSCRIBE |
+//! | `lifetime` | timers: keep alive, wills, the end of sessions |
+//! | `room_clock` | the clock at `$clock/now` |
+//! | `router`, `retained`, `session`, `connection`, `message` | what is kept |
+
+mod connect;
+pub mod connection;
+mod deliver;
+mod lifetime;
+pub mod limits;
+pub mod message;
+mod publish;
+mod retained;
+mod room_clock;
+mod router;
+pub mod session;
+mod snapshot;
+mod subscribe;
+pub mod time;
+mod timers;
+
+use std::collections::{HashMap, VecDeque};
+
+use mqtt_protocol::{DecodeError, Decoded, Packet, ReasonCode, decode};
+use slab::Slab;
+
+pub use self::connection::ConnectionId;
+use self::connection::{Connection, State, WriteRight};
+use self::limits::Limits;
+use self::retained::Retained;
+use self::router::Router;
+use self::session::{Session, SessionId};
+pub use self::snapshot::{Change, SavedSession};
+use self::time::{Instant, WallClock};
+use self::timers::{Timer, Timers};
+
+/// What a core is told at its beginning and never again.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// What it grants.
+    pub limits: Limits,
+    /// The time of day.
+    pub wall_clock: WallClock,
+    /// A name for this run of the broker, which no other run has; the room clock's, too.
+    pub run_id: String,
+}
+
+/// What the shell has to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// Take the outbox of the connection and write it.
+    Flush(ConnectionId),
+    /// Write what the outbox holds, then close the connection.
+    Close(ConnectionId),
+    /// Keep this for the next run of the broker.
+    Store(Change),
+}
+
+/// What the core made of some bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// How many bytes were used.
+    pub consumed: usize,
+    /// How many bytes there have to be, unused ones included, before it is worth to call again.
+    pub needed: usize,
+}
+
+/// All the state of a broker.
+#[derive(Debug)]
+pub struct Core {
+    config: Config,
+    connections: Slab<Connection>,
+    /// Counts the connections, to give each an id of its own.
+    generation: u32,
+    sessions: Slab<Session>,
+    client_ids: HashMap<Box<str>, SessionId>,
+    /// Counts the times a connection and a session came together.
+    epoch: u64,
+    /// Counts the client ids the broker made.
+    assigned_client_ids: u64,
+    router: Router,
+    retained: Retained,
+    /// Whether a timer for expired retained messages is set.
+    retained_expiry_is_set: bool,
+    timers: Timers,
+    outputs: VecDeque<Output>,
+    /// What a message is about to be delivered to; kept to spare allocations.
+    recipients: Vec<deliver::Recipient>,
+    /// QoS 0 messages that were dropped because their receiver did not read.
+    dropped: u64,
+}
+
+impl Core {
+    /// A broker without clients.
+    pub fn new(config: Config) -> Self {
+        Self {
+            config,
+            connections: Slab::new(),
+            generation: 0,
+            sessions: Slab::new(),
+            client_ids: HashMap::new(),
+            epoch: 0,
+            assigned_client_ids: 0,
+            router: Router::default(),
+            retained: Retained::default(),
+            retained_expiry_is_set: false,
+            timers: Timers::default(),
+            outputs: VecDeque::new(),
+            recipients: Vec::new(),
+            dropped: 0,
+        }
+    }
+
+    /// A client has connected; nothing was received yet.
+    pub fn open(&mut self, now: Instant) -> ConnectionId {
+        self.generation = self.generation.wrapping_add(1);
+        let index = self.connections.insert(Connection::new(self.generation, now));
+        let id = ConnectionId { index: index as u32, generation: self.generation };
+        self.timers.set(now + self.config.limits.connect_timeout, Timer::Handshake(id));
+        id
+    }
+
+    /// Bytes have come in: the packets at their front are handled.
+    pub fn receive(&mut self, from: ConnectionId, bytes: &[u8], now: Instant) -> Received {
+        let mut consumed = 0;
+        if let Some(connection) = self.connection(from) {
+            connection.last_heard = now;
+        }
+        while let Some(maximum) = self.maximum_packet_size(from) {
+            match decode(&bytes[consumed..], maximum) {
+                Ok(Decoded::Packet { packet, length }) => {
+                    self.handle_packet(from, packet, now);
+                    consumed += length;
+                }
+                Ok(Decoded::Incomplete { needed }) => return Received { consumed, needed },
+                Err(error) => self.fail(from, error, now),
+            }
+        }
+        // Nothing is processed behind the packet that closed the connection. [MQTT-3.1.4-6]
+        Received { consumed: bytes.len(), needed: usize::MAX }
+    }
+
+    /// The largest packet the connection may send now, in bytes; none while it is closing.
+    fn maximum_packet_size(&self, id: ConnectionId) -> Option<usize> {
+        let limits = &self.config.limits;
+        match self.connections.get(id.index())?.state {
+            State::Handshake => Some(limits.maximum_connect_size),
+            State::Open(_) => Some(limits.maximum_packet_size as usize),
+            State::Closing => None,
+        }
+    }
+
+    /// A packet has come in.
+    pub fn handle_packet(&mut self, from: ConnectionId, packet: Packet<'_>, now: Instant) {
+        let Some(connection) = self.connection(from) else { return };
+        let handled = match connection.state {
+            State::Handshake => self.handle_first_packet(from, packet, now),
+            State::Open(session) => self.handle_client_packet(from, session, packet, now),
+            State::Closing => Ok(()),
+        };
+        if let Err(error) = handled {
+            self.fail(from, error, now);
+        }
+    }
+
+    fn handle_first_packet(
+        &mut self,
+        from: ConnectionId,
+        packet: Packet<'_>,
+        now: Instant,
+    ) -> Result<(), DecodeError> {
+        match packet {
+            Packet::Connect(connect) => self.handle_connect(from, &connect, now),
+            // [MQTT-3.1.0-1]
+            _ => drop(self.close(from)),
+        }
+        Ok(())
+    }
+
+    fn handle_client_packet(
+        &mut self,
+        from: ConnectionId,
+        session: SessionId,
+        packet: Packet<'_>,
+        now: Instant,
+    ) -> Result<(), DecodeError> {
+        match packet {
+            Packet::Publish(publish) => self.handle_publish(from, session, publish, now)?,
+            Packet::PubAck(ack) => self.handle_puback(session, &ack, now),
+            Packet::PubRec(ack) => self.handle_pubrec(from, session, &ack, now),
+            Packet::PubRel(ack) => self.handle_pubrel(from, session, &ack),
+            Packet::PubComp(ack) => self.handle_pubcomp(session, &ack, now),
+            Packet::Subscribe(subscribe) => self.handle_subscribe(from, session, subscribe, now),
+            Packet::Unsubscribe(unsubscribe) => {
+                self.handle_unsubscribe(from, session, &unsubscribe);
+            }
+            // [MQTT-3.12.4-1]
+            Packet::PingReq => self.answer(from, Packet::PingResp),
+            Packet::Disconnect(disconnect) => {
+                self.handle_disconnect(from, session, &disconnect, now)?;
+            }
+            Packet::Auth(_) => return Err(protocol_error("AUTH without enhanced authentication")),
+            // [MQTT-3.1.0-2]
+            Packet::Connect(_) => return Err(protocol_error("a second CONNECT")),
+            Packet::ConnAck(_) | Packet::SubAck(_) | Packet::UnsubAck(_) | Packet::PingResp => {
+                return Err(protocol_error("a packet that only a server sends"));
+            }
+        }
+        Ok(())
+    }
+
+    /// What there is to do, in the order it is to be done.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// Takes the bytes of an outbox in exchange for an empty buffer, and with them the right to
+    /// write, until [`written`](Self::written) finds no more. Says whether there was a right to
+    /// take.
+    pub fn take_outbox(&mut self, id: ConnectionId, buffer: &mut Vec<u8>) -> bool {
+        debug_assert!(buffer.is_empty());
+        let Some(connection) = self.connection(id) else { return false };
+        if connection.outbox.right == WriteRight::Taken {
+            return false;
+        }
+        connection.outbox.right = WriteRight::Taken;
+        std::mem::swap(&mut connection.outbox.bytes, buffer);
+        true
+    }
+
+    /// The bytes taken were written. Gives what has gathered meanwhile; if that is nothing, the
+    /// right to write is given back.
+    pub fn written(&mut self, id: ConnectionId, buffer: &mut Vec<u8>, now: Instant) {
+        buffer.clear();
+        let Some(connection) = self.connection(id) else { return };
+        if let Some(session) = connection.session() {
+            self.pump(session, now);
+        }
+        let Some(connection) = self.connection(id) else { return };
+        if connection.outbox.bytes.is_empty() {
+            connection.outbox.right = WriteRight::Free;
+        }
+        std::mem::swap(&mut connection.outbox.bytes, buffer);
+    }
+
+    /// Whether the connection is to be closed once its outbox is written.
+    pub fn is_closing(&self, id: ConnectionId) -> bool {
+        match self.connections.get(id.index()) {
+            Some(connection) if connection.generation == id.generation => {
+                connection.state == State::Closing
+            }
+            _ => true,
+        }
+    }
+
+    /// How many clients are connected.
+    pub fn connected_clients(&self) -> usize {
+        self.sessions.iter().filter(|(_, session)| session.connection.is_some()).count()
+    }
+
+    /// How many sessions there are, connected or not.
+    pub fn session_count(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// How many messages are retained.
+    pub fn retained_count(&self) -> usize {
+        self.retained.len()
+    }
+
+    /// How many QoS 0 messages were dropped because their receivers did not read.
+    pub fn dropped_messages(&self) -> u64 {
+        self.dropped
+    }
+
+    fn connection(&mut self, id: ConnectionId) -> Option<&mut Connection> {
+        let connection = self.connections.get_mut(id.index())?;
+        (connection.generation == id.generation).then_some(connection)
+    }
+
+    fn session(&mut self, id: SessionId) -> Option<&mut Session> {
+        self.sessions.get_mut(id.number() as usize)
+    }
+
+    fn store(&mut self, change: Change) {
+        self.outputs.push_back(Output::Store(change));
+    }
+
+    /// Sends an answer to a request.
+    fn answer(&mut self, to: ConnectionId, packet: Packet<'_>) {
+        if let Some(connection) = self.connection(to) {
+            connection.send_answer(packet);
+            self.flush(to);
+        }
+    }
+
+    /// Offers the right to write the outbox, if it has bytes and nobody has the right.
+    fn flush(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connection(id) else { return };
+        let outbox = &mut connection.outbox;
+        if outbox.right == WriteRight::Free && !outbox.bytes.is_empty() {
+            outbox.right = WriteRight::Offered;
+            self.outputs.push_back(Output::Flush(id));
+        }
+    }
+}
+
+fn protocol_error(detail: &'static str) -> DecodeError {
+    DecodeError { reason: ReasonCode::ProtocolError, detail }
+}

@@ -1,0 +1,164 @@
+//! Messages that come in, and the steps of QoS 1 and 2 in both directions.
+
+use std::sync::Arc;
+
+use mqtt_protocol::delivery::{Arrival, PubRecOutcome};
+use mqtt_protocol::{Ack, DecodeError, Delivery, Packet, Publish, ReasonCode, TopicName};
+
+use super::message::{Message, MessageView};
+use super::session::SessionId;
+use super::time::Instant;
+use super::timers::Timer;
+use super::{Change, ConnectionId, Core, protocol_error, room_clock};
+
+impl Core {
+    pub(super) fn handle_publish(
+        &mut self,
+        from: ConnectionId,
+        session: SessionId,
+        publish: Publish<'_>,
+        now: Instant,
+    ) -> Result<(), DecodeError> {
+        // [MQTT-3.3.4-6]
+        if !publish.subscription_identifiers.is_empty() {
+            return Err(protocol_error("a client's message with a Subscription Identifier"));
+        }
+        let Some(connection) = self.connection(from) else { return Ok(()) };
+        // The table is put back when the name borrowed from it is no longer needed.
+        let mut aliases = std::mem::take(&mut connection.received_aliases);
+        let name = aliases.resolve(publish.topic)?;
+        self.take_publish(from, session, name, &publish, now)?;
+        if let Some(connection) = self.connection(from) {
+            connection.received_aliases = aliases;
+        }
+        Ok(())
+    }
+
+    fn take_publish(
+        &mut self,
+        from: ConnectionId,
+        id: SessionId,
+        name: TopicName<'_>,
+        publish: &Publish<'_>,
+        now: Instant,
+    ) -> Result<(), DecodeError> {
+        let Some(session) = self.session(id) else { return Ok(()) };
+        let reason = match session.incoming.publish(publish.delivery)? {
+            Arrival::New => self.admit(id, &MessageView::new(name, publish), now),
+            Arrival::Repeated => ReasonCode::Success,
+        };
+        self.acknowledge(from, id, publish.delivery, reason);
+        Ok(())
+    }
+
+    /// Hands the message on, if it may be, and gives the reason code for its sender.
+    fn admit(&mut self, id: SessionId, message: &MessageView<'_>, now: Instant) -> ReasonCode {
+        if message.topic.as_str() == room_clock::TOPIC {
+            return self.answer_clock_request(id, message, now);
+        }
+        if message.topic.is_reserved() {
+            return ReasonCode::NotAuthorized;
+        }
+        if !self.config.limits.allow_topic(&message.topic) {
+            return ReasonCode::TopicNameInvalid;
+        }
+        if message.retain && !self.retain(message, now) {
+            return ReasonCode::QuotaExceeded;
+        }
+        if self.route(message, Some(id), now) {
+            ReasonCode::Success
+        } else {
+            ReasonCode::NoMatchingSubscribers
+        }
+    }
+
+    /// Keeps or clears the retained message of the topic; refuses one more than the limit.
+    /// [MQTT-3.3.1-5] [MQTT-3.3.1-6] [MQTT-3.3.1-7] [MQTT-3.3.1-8]
+    pub(super) fn retain(&mut self, message: &MessageView<'_>, now: Instant) -> bool {
+        let topic = message.topic;
+        if message.payload.is_empty() {
+            if self.retained.clear(topic) {
+                self.store(Change::RetainedCleared(topic.as_str().into()));
+            }
+            return true;
+        }
+        let is_full = self.retained.len() >= self.config.limits.maximum_retained_messages;
+        if is_full && !self.retained.contains(topic) {
+            return false;
+        }
+        let message = Arc::new(message.to_message(now));
+        self.store(Change::Retained(message.clone()));
+        self.keep_retained(message, now);
+        true
+    }
+
+    /// Keeps a retained message and sees to its end.
+    pub(super) fn keep_retained(&mut self, message: Arc<Message>, now: Instant) {
+        if message.expires.is_some() && !self.retained_expiry_is_set {
+            self.retained_expiry_is_set = true;
+            self.timers.set(now + super::lifetime::RETAINED_EXPIRY_INTERVAL, Timer::RetainedExpiry);
+        }
+        self.retained.set(message);
+    }
+
+    /// Answers a message as its QoS demands. [MQTT-3.3.4-1] [MQTT-4.3.2-4] [MQTT-4.3.3-8]
+    fn acknowledge(
+        &mut self,
+        to: ConnectionId,
+        id: SessionId,
+        delivery: Delivery,
+        reason: ReasonCode,
+    ) {
+        let Some(session) = self.session(id) else { return };
+        match delivery {
+            Delivery::AtMostOnce => {}
+            Delivery::AtLeastOnce { packet_id, .. } => {
+                session.incoming.acknowledge();
+                self.answer(to, Packet::PubAck(Ack::new(packet_id, reason)));
+            }
+            Delivery::ExactlyOnce { packet_id, .. } => {
+                if reason.is_error() {
+                    session.incoming.refuse(packet_id);
+                }
+                self.answer(to, Packet::PubRec(Ack::new(packet_id, reason)));
+            }
+        }
+    }
+
+    pub(super) fn handle_pubrel(&mut self, from: ConnectionId, id: SessionId, pubrel: &Ack<'_>) {
+        let Some(session) = self.session(id) else { return };
+        // [MQTT-4.3.3-11]
+        let reason = session.incoming.release(pubrel.packet_id);
+        self.answer(from, Packet::PubComp(Ack::new(pubrel.packet_id, reason)));
+    }
+
+    pub(super) fn handle_puback(&mut self, id: SessionId, puback: &Ack<'_>, now: Instant) {
+        let Some(session) = self.session(id) else { return };
+        // A refusal ends the delivery as well as success does. [MQTT-4.8.2-6]
+        session.outgoing.puback(puback.packet_id);
+        self.pump(id, now);
+    }
+
+    pub(super) fn handle_pubrec(
+        &mut self,
+        from: ConnectionId,
+        id: SessionId,
+        pubrec: &Ack<'_>,
+        now: Instant,
+    ) {
+        let Some(session) = self.session(id) else { return };
+        let reason = match session.outgoing.pubrec(pubrec.packet_id, pubrec.reason) {
+            PubRecOutcome::Release(_) => ReasonCode::Success,
+            PubRecOutcome::Refused(_) => return self.pump(id, now),
+            PubRecOutcome::Unknown if pubrec.reason.is_error() => return,
+            PubRecOutcome::Unknown => ReasonCode::PacketIdentifierNotFound,
+        };
+        self.answer(from, Packet::PubRel(Ack::new(pubrec.packet_id, reason)));
+    }
+
+    pub(super) fn handle_pubcomp(&mut self, id: SessionId, pubcomp: &Ack<'_>, now: Instant) {
+        let Some(session) = self.session(id) else { return };
+        session.outgoing.pubcomp(pubcomp.packet_id);
+        self.pump(id, now);
+    }
+}

@@ -1,0 +1,156 @@
+//! SUBSCRIBE and UNSUBSCRIBE.
+
+use mqtt_protocol::{
+    Packet, QoS, ReasonCode, ReasonProperties, RetainHandling, SubAck, Subscribe,
+    SubscriptionIdentifier, TopicFilter, Unsubscribe,
+};
+
+use super::message::Queued;
+use super::router::{Router, Subscriber};
+use super::session::{Options, SessionId};
+use super::time::Instant;
+use super::{ConnectionId, Core};
+
+impl Core {
+    /// Subscribes to each filter by itself and answers for all at once. [MQTT-3.8.4-1]
+    /// [MQTT-3.8.4-2] [MQTT-3.8.4-5] [MQTT-3.8.4-6] [MQTT-3.9.3-1]
+    pub(super) fn handle_subscribe(
+        &mut self,
+        from: ConnectionId,
+        session: SessionId,
+        subscribe: Subscribe<'_>,
+        now: Instant,
+    ) {
+        let identifier = subscribe.properties.subscription_identifier;
+        let mut reasons = Vec::with_capacity(subscribe.subscriptions.len());
+        let mut wants_retained = Vec::new();
+        for subscription in &subscribe.subscriptions {
+            let options = Options {
+                maximum_qos: subscription.maximum_qos,
+                no_local: subscription.no_local,
+                retain_as_published: subscription.retain_as_published,
+                retain_handling: subscription.retain_handling,
+                identifier,
+            };
+            let granted = self.subscribe(session, subscription.filter, options);
+            reasons.push(granted.map_or_else(|refused| refused, |_| granted_qos(options.maximum_qos)));
+            if let Ok(is_new) = granted {
+                if sends_retained(subscription.filter, options.retain_handling, is_new) {
+                    wants_retained.push((subscription.filter, options));
+                }
+            }
+        }
+        self.answer(
+            from,
+            Packet::SubAck(SubAck {
+                packet_id: subscribe.packet_id,
+                properties: ReasonProperties::default(),
+                reasons,
+            }),
+        );
+        for (filter, options) in wants_retained {
+            self.send_retained(session, filter, options, now);
+        }
+    }
+
+    /// Makes or replaces a subscription; tells whether it is new. [MQTT-3.8.4-3] [MQTT-3.8.4-4]
+    pub(super) fn subscribe(
+        &mut self,
+        id: SessionId,
+        filter: TopicFilter<'_>,
+        options: Options,
+    ) -> Result<bool, ReasonCode> {
+        let limits = &self.config.limits;
+        if !limits.allow_topic(filter.as_str()) {
+            return Err(ReasonCode::TopicFilterInvalid);
+        }
+        let maximum = limits.maximum_subscriptions;
+        let Some(session) = self.session(id) else { return Err(ReasonCode::UnspecifiedError) };
+        let is_new = !session.subscriptions.contains_key(filter.as_str());
+        if is_new && session.subscriptions.len() >= maximum {
+            return Err(ReasonCode::QuotaExceeded);
+        }
+        session.subscriptions.insert(filter.as_str().into(), options);
+        self.router.subscribe(filter, Subscriber::new(id, options));
+        Ok(is_new)
+    }
+
+    /// Queues the retained messages a subscription is for. [MQTT-3.3.1-9]
+    fn send_retained(
+        &mut self,
+        id: SessionId,
+        filter: TopicFilter<'_>,
+        options: Options,
+        now: Instant,
+    ) {
+        let messages = self.retained.matching(filter, now);
+        let Some(session) = self.session(id) else { return };
+        for message in messages {
+            session.enqueue_without_limit(Queued {
+                qos: message.qos.min(options.maximum_qos),
+                retain: true,
+                identifiers: options.identifier.into_iter().collect::<Box<[SubscriptionIdentifier]>>(),
+                message,
+            });
+        }
+        self.pump(id, now);
+    }
+
+    /// Ends each subscription by itself and answers for all at once. [MQTT-3.10.4-4]
+    /// [MQTT-3.10.4-5] [MQTT-3.10.4-6] [MQTT-3.11.3-1]
+    pub(super) fn handle_unsubscribe(
+        &mut self,
+        from: ConnectionId,
+        id: SessionId,
+        unsubscribe: &Unsubscribe<'_>,
+    ) {
+        let reasons = unsubscribe.filters.iter().map(|&filter| self.unsubscribe(id, filter));
+        let reasons = reasons.collect();
+        self.answer(
+            from,
+            Packet::UnsubAck(SubAck {
+                packet_id: unsubscribe.packet_id,
+                properties: ReasonProperties::default(),
+                reasons,
+            }),
+        );
+    }
+
+    /// Ends the subscription with exactly this filter; what was begun for it goes on.
+    /// [MQTT-3.10.4-1] [MQTT-3.10.4-2] [MQTT-3.10.4-3]
+    fn unsubscribe(&mut self, id: SessionId, filter: TopicFilter<'_>) -> ReasonCode {
+        let Some(session) = self.session(id) else { return ReasonCode::UnspecifiedError };
+        if session.subscriptions.remove(filter.as_str()).is_none() {
+            return ReasonCode::NoSubscriptionExisted;
+        }
+        self.router.unsubscribe(filter, id);
+        ReasonCode::Success
+    }
+}
+
+/// Takes a subscription of a session that ends out of the router.
+pub(super) fn unroute(router: &mut Router, filter: &str, id: SessionId) {
+    if let Ok(filter) = TopicFilter::new(filter) {
+        router.unsubscribe(filter, id);
+    }
+}
+
+/// [MQTT-3.8.4-7]
+const fn granted_qos(qos: QoS) -> ReasonCode {
+    match qos {
+        QoS::AtMostOnce => ReasonCode::Success,
+        QoS::AtLeastOnce => ReasonCode::GrantedQoS1,
+        QoS::ExactlyOnce => ReasonCode::GrantedQoS2,
+    }
+}
+
+/// Whether retained messages follow; a shared subscription never gets any. [MQTT-3.3.1-9]
+/// [MQTT-3.3.1-10] [MQTT-3.3.1-11]
+fn sends_retained(filter: TopicFilter<'_>, handling: RetainHandling, is_new: bool) -> bool {
+    filter.share_name().is_none()
+        && match handling {
+            RetainHandling::Send => true,
+            RetainHandling::SendIfNew => is_new,
+            RetainHandling::DoNotSend => false,
+        }
+}
