@@ -53,6 +53,13 @@ pub struct InFlight<M> {
     in_window: bool,
 }
 
+impl<M> InFlight<M> {
+    /// Whether a new connection has to see the PUBLISH again, and not the PUBREL. [MQTT-4.3.3-6]
+    fn has_publish_to_resend(&self) -> bool {
+        self.stage != Stage::AwaitPubComp
+    }
+}
+
 /// What the sender of a message waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
@@ -109,9 +116,9 @@ impl<M> Outgoing<M> {
 
     /// Whether [`begin`](Self::begin) would succeed. [MQTT-4.9.0-2] [MQTT-3.3.4-7] [MQTT-3.3.4-9]
     pub fn has_room(&self) -> bool {
-        self.sent == self.slots.len()
-            && self.window_used < self.receive_maximum
+        self.window_used < self.receive_maximum
             && self.slots.len() < usize::from(u16::MAX)
+            && !self.slots.range(self.sent..).flatten().any(InFlight::has_publish_to_resend)
     }
 
     /// Gives the message an identifier that is not in use and counts it as sent.
@@ -189,7 +196,7 @@ impl<M> Outgoing<M> {
         while self.sent < self.slots.len() {
             let index = self.sent;
             match self.slots.get(index) {
-                Some(Some(entry)) if entry.stage != Stage::AwaitPubComp => {
+                Some(Some(entry)) if entry.has_publish_to_resend() => {
                     if self.window_used == self.receive_maximum {
                         return None;
                     }
@@ -513,6 +520,15 @@ mod tests {
         let _ = outgoing.pubrec(id(3), ReasonCode::Success);
         outgoing.pubcomp(id(3));
         assert_eq!(outgoing.begin(AtLeastOnce, "d"), Ok(id(4)));
+    }
+
+    #[test]
+    fn a_release_to_resend_holds_back_no_new_message() {
+        let mut outgoing = Outgoing::new(1);
+        outgoing.begin(ExactlyOnce, "a").unwrap();
+        let _ = outgoing.pubrec(id(1), ReasonCode::Success);
+        outgoing.reconnect(1);
+        assert_eq!(outgoing.begin(AtLeastOnce, "b"), Ok(id(2)));
     }
 
     /// [MQTT-2.2.1-3] [MQTT-2.2.1-4]
