@@ -1,4 +1,20 @@
-//! A compact MQTT 5.0 broker: a pure [`core`] that decides, and a tokio shell that moves bytes.
+//! A compact MQTT 5.0 broker: a pure [`core`] that decides, a [`shell`] that moves bytes, and a
+//! [`store`] that keeps.
+//!
+//! ```no_run
+//! use mqtt_broker::shell::{Options, Server};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let server = Server::start(Options::default()).await?;
+//! println!("listening on {:?}", server.local_addresses());
+//! server.run(std::future::pending()).await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Deliberately absent: plugins, bridges, rules, a scripting language, a dashboard.
 #![forbid(unsafe_code)]
 
 pub mod core;
+pub mod shell;
+pub mod store;

@@ -1,1 +1,99 @@
-fn main() {}
+//! The program `mqtt-broker`: command line, logs and signals around the broker.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::builder::styling::Styles;
+use mqtt_broker::shell::{Address, Options, Server, StartError};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{error, info};
+use tracing_subscriber::EnvFilter;
+
+/// A compact MQTT 5.0 broker.
+///
+/// Without arguments it listens on mqtt://127.0.0.1:1883, welcomes every client of this
+/// machine, and forgets everything when it stops.
+#[derive(Debug, Parser)]
+#[command(version, styles = Styles::plain(), after_help = AFTER_HELP)]
+struct Arguments {
+    /// Listen on this address, such as mqtt://127.0.0.1:1883 or mqtt://[::]:1883; may be given
+    /// several times, port 0 lets the system choose
+    #[arg(long, value_name = "URL")]
+    listen: Vec<Address>,
+
+    /// Keep retained messages and sessions in this directory across restarts
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+
+    /// Let clients of other machines in without authentication
+    #[arg(long)]
+    allow_anonymous: bool,
+
+    /// Log at this level: error, warn, info, debug or trace
+    #[arg(long, value_name = "LEVEL", default_value = "info")]
+    log: EnvFilter,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  mqtt-broker
+      for programs on this machine
+  mqtt-broker --state-dir /var/lib/mqtt-broker
+      the same, and what it was told to keep survives a restart
+  mqtt-broker --listen mqtt://[::]:1883 --allow-anonymous
+      for everyone who can reach this machine
+
+The log goes to standard error. SIGTERM and SIGINT end the broker in an orderly way:
+clients are told, and the store is complete.";
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    tracing_subscriber::fmt()
+        .with_env_filter(arguments.log)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .init();
+    let options = Options {
+        listen: arguments.listen,
+        state_dir: arguments.state_dir,
+        allow_anonymous: arguments.allow_anonymous,
+        ..Options::default()
+    };
+    match run(options).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(start_error) => {
+            error!("{start_error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(options: Options) -> Result<(), StartError> {
+    let keeps_state = options.state_dir.is_some();
+    let server = Server::start(options).await?;
+    for address in server.local_addresses() {
+        info!("listening on mqtt://{address}");
+    }
+    if !keeps_state {
+        info!("keeping nothing across a restart; --state-dir DIR would");
+    }
+    server.run(stop_signal()).await;
+    info!("stopped");
+    Ok(())
+}
+
+/// Waits for SIGTERM or SIGINT. Where one of them cannot be had, the other still ends the broker.
+async fn stop_signal() {
+    let wait_for = |kind| async move {
+        match signal(kind) {
+            Ok(mut signal) => drop(signal.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = wait_for(SignalKind::terminate()) => {}
+        () = wait_for(SignalKind::interrupt()) => {}
+    }
+}

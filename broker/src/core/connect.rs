@@ -10,16 +10,21 @@ use mqtt_protocol::{
 use super::connection::State;
 use super::message::Message;
 use super::session::{Session, SessionId, StoredWill};
+use super::subscribe::unroute;
 use super::time::Instant;
 use super::timers::Timer;
-use super::subscribe::unroute;
 use super::{Change, ConnectionId, Core, Output, protocol_error};
 
 /// A Session Expiry Interval that means for ever.
 const NEVER: u32 = u32::MAX;
 
 impl Core {
-    pub(super) fn handle_connect(&mut self, from: ConnectionId, connect: &Connect<'_>, now: Instant) {
+    pub(super) fn handle_connect(
+        &mut self,
+        from: ConnectionId,
+        connect: &Connect<'_>,
+        now: Instant,
+    ) {
         if let Err(reason) = self.check_connect(connect) {
             return self.refuse(from, reason);
         }
@@ -303,4 +308,3 @@ fn granted_expiry(secs: Option<u32>, limits: &super::Limits) -> Option<Duration>
         secs => Some(Duration::from_secs(secs.into()).min(maximum)),
     }
 }
-

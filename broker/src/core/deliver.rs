@@ -8,12 +8,12 @@ use mqtt_protocol::{
     TopicFilter, TopicName,
 };
 
+use super::Core;
 use super::connection::Connection;
 use super::message::{Message, MessageView, Queued};
 use super::router::Subscriber;
 use super::session::{Session, SessionId};
 use super::time::Instant;
-use super::Core;
 
 /// QoS 1 and 2 messages stay in the session while so many bytes wait to be written, because in
 /// an outbox they can neither expire nor be resumed.
@@ -79,8 +79,7 @@ impl Core {
             let wanted = subscribers.single().iter().filter(|subscriber| {
                 !(subscriber.no_local && Some(subscriber.session) == publisher)
             });
-            recipients
-                .extend(wanted.map(|&subscriber| Recipient { subscriber, is_shared: false }));
+            recipients.extend(wanted.map(|&subscriber| Recipient { subscriber, is_shared: false }));
             for group in subscribers.groups() {
                 let member = group.choose(|member| self.is_connected(member.session));
                 recipients
@@ -93,9 +92,7 @@ impl Core {
     }
 
     fn is_connected(&self, id: SessionId) -> bool {
-        self.sessions
-            .get(id.number() as usize)
-            .is_some_and(|session| session.connection.is_some())
+        self.sessions.get(id.number() as usize).is_some_and(|session| session.connection.is_some())
     }
 
     /// Delivers a message to one session only, if it has subscribed to the topic.

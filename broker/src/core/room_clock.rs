@@ -6,10 +6,10 @@
 
 use mqtt_protocol::{PublishProperties, QoS, ReasonCode};
 
+use super::Core;
 use super::message::MessageView;
 use super::session::SessionId;
 use super::time::Instant;
-use super::Core;
 
 /// Where requests are published.
 pub(super) const TOPIC: &str = "$clock/now";

@@ -261,7 +261,9 @@ mod tests {
         }
         for first in levels {
             for second in levels {
-                for name in [first.to_string(), format!("{first}/{second}"), format!("{first}/b/{second}")] {
+                for name in
+                    [first.to_string(), format!("{first}/{second}"), format!("{first}/b/{second}")]
+                {
                     let Ok(topic) = TopicName::new(&name) else { continue };
                     let expected: Vec<u32> = filters
                         .iter()

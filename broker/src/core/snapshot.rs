@@ -6,11 +6,11 @@ use std::time::Duration;
 use mqtt_protocol::delivery::Stage;
 use mqtt_protocol::{PacketId, TopicFilter};
 
+use super::Core;
 use super::message::{Message, Queued};
 use super::session::{Options, Session, SessionId, StoredWill};
 use super::time::Instant;
 use super::timers::Timer;
-use super::Core;
 
 /// One change of what a store keeps.
 #[derive(Clone, Debug, PartialEq)]

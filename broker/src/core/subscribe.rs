@@ -33,7 +33,8 @@ impl Core {
                 identifier,
             };
             let granted = self.subscribe(session, subscription.filter, options);
-            reasons.push(granted.map_or_else(|refused| refused, |_| granted_qos(options.maximum_qos)));
+            reasons
+                .push(granted.map_or_else(|refused| refused, |_| granted_qos(options.maximum_qos)));
             if let Ok(is_new) = granted {
                 if sends_retained(subscription.filter, options.retain_handling, is_new) {
                     wants_retained.push((subscription.filter, options));
@@ -89,7 +90,10 @@ impl Core {
             session.enqueue_without_limit(Queued {
                 qos: message.qos.min(options.maximum_qos),
                 retain: true,
-                identifiers: options.identifier.into_iter().collect::<Box<[SubscriptionIdentifier]>>(),
+                identifiers: options
+                    .identifier
+                    .into_iter()
+                    .collect::<Box<[SubscriptionIdentifier]>>(),
                 message,
             });
         }

@@ -59,11 +59,7 @@ impl WallClock {
 
     /// The moment at which wall time was, or will be, this.
     pub fn moment(&self, unix: Duration) -> Instant {
-        if unix >= self.unix {
-            self.at + (unix - self.unix)
-        } else {
-            self.at - (self.unix - unix)
-        }
+        if unix >= self.unix { self.at + (unix - self.unix) } else { self.at - (self.unix - unix) }
     }
 }
 

@@ -231,10 +231,7 @@ impl Broker {
         self.send(client, &Publish { delivery, ..publish(topic, payload) }.into());
         assert!(matches!(self.receive(client), Packet::PubRec(ack) if !ack.reason.is_error()));
         self.send(client, &Packet::PubRel(Ack::new(id(9), ReasonCode::Success)));
-        assert_eq!(
-            self.receive(client),
-            Packet::PubComp(Ack::new(id(9), ReasonCode::Success))
-        );
+        assert_eq!(self.receive(client), Packet::PubComp(Ack::new(id(9), ReasonCode::Success)));
     }
 }
 

@@ -65,6 +65,18 @@ pub enum RetainHandling {
     DoNotSend = 2,
 }
 
+impl RetainHandling {
+    /// The handling with this number; 3 and above do not exist.
+    pub const fn new(number: u8) -> Option<Self> {
+        match number {
+            0 => Some(Self::Send),
+            1 => Some(Self::SendIfNew),
+            2 => Some(Self::DoNotSend),
+            _ => None,
+        }
+    }
+}
+
 const NO_LOCAL: u8 = 0x04;
 const RETAIN_AS_PUBLISHED: u8 = 0x08;
 const RETAIN_HANDLING_SHIFT: u8 = 4;
@@ -123,12 +135,8 @@ impl<'a> Subscription<'a> {
                 .ok_or(DecodeError::protocol("a subscription with QoS 3"))?,
             no_local,
             retain_as_published: options & RETAIN_AS_PUBLISHED != 0,
-            retain_handling: match options >> RETAIN_HANDLING_SHIFT {
-                0 => RetainHandling::Send,
-                1 => RetainHandling::SendIfNew,
-                2 => RetainHandling::DoNotSend,
-                _ => return Err(DecodeError::protocol("a Retain Handling of 3")),
-            },
+            retain_handling: RetainHandling::new(options >> RETAIN_HANDLING_SHIFT)
+                .ok_or(DecodeError::protocol("a Retain Handling of 3"))?,
         })
     }
 

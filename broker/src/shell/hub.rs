@@ -1,0 +1,257 @@
+//! Where all connections meet: the core behind its lock, and the sockets it speaks of.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::net::tcp::OwnedWriteHalf;
+use tokio::sync::Notify;
+use tokio::time::Instant as ShellInstant;
+
+use crate::core::time::Instant;
+use crate::core::{Change, ConnectionId, Core, Output, Received};
+use crate::store::Writer;
+
+/// What all tasks of the broker share.
+pub(super) struct Hub {
+    state: Mutex<State>,
+    /// The moment zero of the core's time.
+    start: ShellInstant,
+    timer: Notify,
+    drained: Notify,
+}
+
+struct State {
+    core: Core,
+    /// The sockets, by the index of the connection.
+    wires: Vec<Option<Arc<Wire>>>,
+    store: Option<Writer>,
+    /// When the timer task wakes next.
+    wake_at: Option<Instant>,
+}
+
+/// The writing half of a connection's socket. Who took the outbox may write to it.
+pub(super) struct Wire {
+    pub(super) socket: OwnedWriteHalf,
+    /// Wakes the connection's task: there is something to write, or the end has come.
+    pub(super) wake: Notify,
+    /// What the socket did not take at once. Not empty only while the connection's own task
+    /// has the right to write.
+    pub(super) rest: Mutex<VecDeque<u8>>,
+}
+
+/// How far a write came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Written {
+    /// The outbox is empty and the right to write given back.
+    All,
+    /// The socket is full: the rest is the connection's own task's.
+    Rest,
+}
+
+impl Hub {
+    pub(super) fn new(core: Core, store: Option<Writer>, start: ShellInstant) -> Self {
+        let state = State { core, wires: Vec::new(), store, wake_at: None };
+        Self { state: Mutex::new(state), start, timer: Notify::new(), drained: Notify::new() }
+    }
+
+    /// The core's time.
+    pub(super) fn now(&self) -> Instant {
+        Instant::from_nanos(self.start.elapsed().as_nanos() as u64)
+    }
+
+    /// A panic in one connection's pass does not take the others with it.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Enters a connection.
+    pub(super) fn open(&self, socket: OwnedWriteHalf) -> (ConnectionId, Arc<Wire>) {
+        let wire =
+            Arc::new(Wire { socket, wake: Notify::new(), rest: Mutex::new(VecDeque::new()) });
+        let mut state = self.lock();
+        let id = state.core.open(self.now());
+        if state.wires.len() <= id.index() {
+            state.wires.resize(id.index() + 1, None);
+        }
+        state.wires[id.index()] = Some(wire.clone());
+        self.act(state);
+        (id, wire)
+    }
+
+    /// Carries what was read at `now` through the core and to its receivers.
+    pub(super) fn receive(&self, from: ConnectionId, bytes: &[u8], now: Instant) -> Received {
+        let mut state = self.lock();
+        let received = state.core.receive(from, bytes, now);
+        self.act(state);
+        received
+    }
+
+    /// The network connection is gone.
+    pub(super) fn closed(&self, id: ConnectionId) {
+        let mut state = self.lock();
+        state.core.handle_closed(id, self.now());
+        state.wires[id.index()] = None;
+        if state.wires.iter().all(Option::is_none) {
+            self.drained.notify_waiters();
+        }
+        self.act(state);
+    }
+
+    /// Whether the core wants the connection closed.
+    pub(super) fn is_closing(&self, id: ConnectionId) -> bool {
+        self.lock().core.is_closing(id)
+    }
+
+    /// Runs the core's timers until the broker stops.
+    pub(super) async fn run_timers(&self) {
+        loop {
+            let wake_at = self.lock().core.next_timeout();
+            let sleep = async {
+                match wake_at {
+                    Some(at) => tokio::time::sleep_until(self.shell_instant(at)).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = sleep => {
+                    let mut state = self.lock();
+                    state.core.handle_timeout(self.now());
+                    self.act(state);
+                }
+                () = self.timer.notified() => {}
+            }
+        }
+    }
+
+    fn shell_instant(&self, at: Instant) -> ShellInstant {
+        self.start + at.since(Instant::default())
+    }
+
+    /// Says goodbye to every client and waits, up to `patience`, until all are gone. Then the
+    /// store is complete.
+    pub(super) async fn shut_down(&self, patience: Duration) {
+        let drained = self.drained.notified();
+        tokio::pin!(drained);
+        drained.as_mut().enable();
+        let is_empty = {
+            let mut state = self.lock();
+            state.core.shut_down(self.now());
+            let is_empty = state.wires.iter().all(Option::is_none);
+            self.act(state);
+            is_empty
+        };
+        if !is_empty {
+            let _ = tokio::time::timeout(patience, drained).await;
+        }
+        let store = self.lock().store.take();
+        if let Some(store) = store {
+            store.finish();
+        }
+    }
+
+    /// Does what the core orders, the lock released while bytes go to sockets.
+    fn act(&self, mut state: MutexGuard<'_, State>) {
+        let mut taken: Vec<(ConnectionId, Arc<Wire>, Vec<u8>)> = Vec::new();
+        let mut changes = Vec::new();
+        while let Some(output) = state.core.poll_output() {
+            match output {
+                Output::Flush(id) => {
+                    let mut bytes = Vec::new();
+                    if let Some(wire) = state.wire(id) {
+                        if state.core.take_outbox(id, &mut bytes) {
+                            taken.push((id, wire, bytes));
+                        }
+                    }
+                }
+                // The connection's own task writes the last bytes and closes.
+                Output::Close(id) => {
+                    if let Some(wire) = state.wire(id) {
+                        wire.wake.notify_one();
+                    }
+                }
+                Output::Store(change) => changes.push(change),
+            }
+        }
+        state.store(changes);
+        self.wake_timers(&mut state);
+        drop(state);
+        for (id, wire, mut bytes) in taken {
+            if self.write(id, &wire, &mut bytes) == Written::Rest {
+                wire.wake.notify_one();
+            }
+        }
+    }
+
+    /// Wakes the timer task if it would wake too late.
+    fn wake_timers(&self, state: &mut State) {
+        let next = state.core.next_timeout();
+        if next.is_some_and(|next| state.wake_at.is_none_or(|wake_at| next < wake_at)) {
+            self.timer.notify_one();
+        }
+        state.wake_at = next;
+    }
+
+    /// Writes the bytes taken, and what gathers meanwhile, as far as the socket takes them.
+    pub(super) fn write(&self, id: ConnectionId, wire: &Wire, bytes: &mut Vec<u8>) -> Written {
+        loop {
+            let mut written = 0;
+            while written < bytes.len() {
+                match wire.socket.try_write(&bytes[written..]) {
+                    Ok(length) => written += length,
+                    Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                        wire.lock_rest().extend(&bytes[written..]);
+                        return Written::Rest;
+                    }
+                    // The reading side of the connection learns of it and ends.
+                    Err(_) => break,
+                }
+            }
+            let mut state = self.lock();
+            state.core.written(id, bytes, self.now());
+            if bytes.is_empty() {
+                if state.core.is_closing(id) {
+                    wire.wake.notify_one();
+                }
+                return Written::All;
+            }
+        }
+    }
+
+    /// Takes what is in the outbox, if nobody else has the right to.
+    pub(super) fn take(&self, id: ConnectionId) -> Option<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.lock().core.take_outbox(id, &mut bytes).then_some(bytes)
+    }
+}
+
+impl State {
+    fn wire(&self, id: ConnectionId) -> Option<Arc<Wire>> {
+        self.wires.get(id.index())?.clone()
+    }
+
+    fn store(&mut self, changes: Vec<Change>) {
+        if let Some(store) = &self.store {
+            store.submit(changes);
+        }
+    }
+}
+
+impl Wire {
+    pub(super) fn lock_rest(&self) -> MutexGuard<'_, VecDeque<u8>> {
+        self.rest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes what was left, and tells whether all of it is written.
+    pub(super) fn write_rest(&self) -> bool {
+        let mut rest = self.lock_rest();
+        while !rest.is_empty() {
+            match self.socket.try_write(rest.as_slices().0) {
+                Ok(length) => drop(rest.drain(..length)),
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return false,
+                Err(_) => rest.clear(),
+            }
+        }
+        true
+    }
+}
