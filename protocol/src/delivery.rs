@@ -171,7 +171,12 @@ impl<M> Outgoing<M> {
 
     /// Takes the next identifier for something that is no message: SUBSCRIBE and UNSUBSCRIBE share
     /// the identifiers with PUBLISH. It may come up again only after all others. [MQTT-2.2.1-3]
-    pub fn skip_id(&mut self) -> PacketId {
+    ///
+    /// There is none while the oldest message in flight would be next to have its own again.
+    pub fn skip_id(&mut self) -> Option<PacketId> {
+        if self.slots.len() == usize::from(u16::MAX) {
+            return None;
+        }
         let packet_id = self.next_id();
         if self.slots.is_empty() {
             self.first = packet_id.next();
@@ -179,7 +184,7 @@ impl<M> Outgoing<M> {
             self.sent += usize::from(self.sent == self.slots.len());
             self.slots.push_back(None);
         }
-        packet_id
+        Some(packet_id)
     }
 
     /// The exchanges whose PUBREL has to be sent again; no window holds it back.
@@ -549,15 +554,28 @@ mod tests {
     #[test]
     fn a_skipped_identifier_is_not_given_to_a_message() {
         let mut outgoing = Outgoing::new(10);
-        assert_eq!(outgoing.skip_id(), id(1));
+        assert_eq!(outgoing.skip_id(), Some(id(1)));
         outgoing.begin(AtLeastOnce, "a").unwrap();
-        assert_eq!(outgoing.skip_id(), id(3));
+        assert_eq!(outgoing.skip_id(), Some(id(3)));
         assert_eq!(outgoing.begin(AtLeastOnce, "b"), Ok(id(4)));
         outgoing.puback(id(2));
         assert_eq!(outgoing.puback(id(3)), None);
         assert_eq!(outgoing.puback(id(4)), Some("b"));
         assert!(outgoing.is_empty());
         assert_eq!(outgoing.next_id(), id(5));
+    }
+
+    /// [MQTT-2.2.1-3]
+    #[test]
+    fn an_identifier_in_use_is_not_skipped_to() {
+        let mut outgoing = Outgoing::new(1);
+        outgoing.begin(AtLeastOnce, "a").unwrap();
+        for number in 2..=u16::MAX {
+            assert_eq!(outgoing.skip_id(), Some(id(number)));
+        }
+        assert_eq!(outgoing.skip_id(), None, "1 is in use");
+        assert_eq!(outgoing.puback(id(1)), Some("a"));
+        assert_eq!(outgoing.skip_id(), Some(id(1)));
     }
 
     #[test]
