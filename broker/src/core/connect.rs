@@ -45,10 +45,10 @@ impl Core {
         if connect.properties.authentication_method.is_some() {
             return Err(ReasonCode::BadAuthenticationMethod);
         }
-        if let Some(will) = &connect.will {
-            if will.topic.is_reserved() || !limits.allow_topic(will.topic.as_str()) {
-                return Err(ReasonCode::TopicNameInvalid);
-            }
+        if let Some(will) = &connect.will
+            && (will.topic.is_reserved() || !limits.allow_topic(will.topic.as_str()))
+        {
+            return Err(ReasonCode::TopicNameInvalid);
         }
         // [MQTT-3.1.3-8]
         if connect.client_id.len() > limits.maximum_topic_length {
@@ -80,10 +80,8 @@ impl Core {
             self.disconnect(older, ReasonCode::SessionTakenOver, detail, now);
         }
         // The session may have ended with its connection. [MQTT-3.1.2-4] [MQTT-3.1.4-4]
-        if clean_start {
-            if let Some(&id) = self.client_ids.get(client_id) {
-                self.end_session(id, now);
-            }
+        if clean_start && let Some(&id) = self.client_ids.get(client_id) {
+            self.end_session(id, now);
         }
     }
 

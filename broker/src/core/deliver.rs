@@ -245,10 +245,10 @@ fn begin(
 /// meanwhile: the client may know it already. [MQTT-4.3.3-7] [MQTT-4.3.3-13]
 fn resend_next(session: &mut Session, connection: &mut Connection, now: Instant) -> bool {
     let Some((delivery, queued)) = session.outgoing.resend() else { return false };
-    if !send_queued(connection, queued, delivery, now) {
-        if let Some(packet_id) = delivery.packet_id() {
-            session.outgoing.abandon(packet_id);
-        }
+    if !send_queued(connection, queued, delivery, now)
+        && let Some(packet_id) = delivery.packet_id()
+    {
+        session.outgoing.abandon(packet_id);
     }
     true
 }

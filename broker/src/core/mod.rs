@@ -196,12 +196,12 @@ impl Core {
         now: Instant,
     ) -> Result<(), DecodeError> {
         match packet {
-            Packet::Publish(publish) => self.handle_publish(from, session, publish, now)?,
+            Packet::Publish(publish) => self.handle_publish(from, session, &publish, now)?,
             Packet::PubAck(ack) => self.handle_puback(session, &ack, now),
             Packet::PubRec(ack) => self.handle_pubrec(from, session, &ack, now),
             Packet::PubRel(ack) => self.handle_pubrel(from, session, &ack),
             Packet::PubComp(ack) => self.handle_pubcomp(session, &ack, now),
-            Packet::Subscribe(subscribe) => self.handle_subscribe(from, session, subscribe, now),
+            Packet::Subscribe(subscribe) => self.handle_subscribe(from, session, &subscribe, now),
             Packet::Unsubscribe(unsubscribe) => {
                 self.handle_unsubscribe(from, session, &unsubscribe);
             }

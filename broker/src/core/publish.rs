@@ -16,7 +16,7 @@ impl Core {
         &mut self,
         from: ConnectionId,
         session: SessionId,
-        publish: Publish<'_>,
+        publish: &Publish<'_>,
         now: Instant,
     ) -> Result<(), DecodeError> {
         // [MQTT-3.3.4-6]
@@ -27,7 +27,7 @@ impl Core {
         // The table is put back when the name borrowed from it is no longer needed.
         let mut aliases = std::mem::take(&mut connection.received_aliases);
         let name = aliases.resolve(publish.topic)?;
-        self.take_publish(from, session, name, &publish, now)?;
+        self.take_publish(from, session, name, publish, now)?;
         if let Some(connection) = self.connection(from) {
             connection.received_aliases = aliases;
         }

@@ -18,7 +18,7 @@ impl Core {
         &mut self,
         from: ConnectionId,
         session: SessionId,
-        subscribe: Subscribe<'_>,
+        subscribe: &Subscribe<'_>,
         now: Instant,
     ) {
         let identifier = subscribe.properties.subscription_identifier;
@@ -35,10 +35,10 @@ impl Core {
             let granted = self.subscribe(session, subscription.filter, options);
             reasons
                 .push(granted.map_or_else(|refused| refused, |_| granted_qos(options.maximum_qos)));
-            if let Ok(is_new) = granted {
-                if sends_retained(subscription.filter, options.retain_handling, is_new) {
-                    wants_retained.push((subscription.filter, options));
-                }
+            if let Ok(is_new) = granted
+                && sends_retained(subscription.filter, options.retain_handling, is_new)
+            {
+                wants_retained.push((subscription.filter, options));
             }
         }
         self.answer(

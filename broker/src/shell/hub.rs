@@ -158,10 +158,10 @@ impl Hub {
             match output {
                 Output::Flush(id) => {
                     let mut bytes = Vec::new();
-                    if let Some(wire) = state.wire(id) {
-                        if state.core.take_outbox(id, &mut bytes) {
-                            taken.push((id, wire, bytes));
-                        }
+                    if let Some(wire) = state.wire(id)
+                        && state.core.take_outbox(id, &mut bytes)
+                    {
+                        taken.push((id, wire, bytes));
                     }
                 }
                 // The connection's own task writes the last bytes and closes.

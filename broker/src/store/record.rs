@@ -104,11 +104,12 @@ struct QueuedRecord {
     identifiers: Vec<u32>,
 }
 
+/// The packet that the exchange awaits.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 enum StageRecord {
-    AwaitPubAck,
-    AwaitPubRec,
-    AwaitPubComp,
+    PubAck,
+    PubRec,
+    PubComp,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -244,18 +245,18 @@ impl WillRecord {
 
 const fn stage_record(stage: Stage) -> StageRecord {
     match stage {
-        Stage::AwaitPubAck => StageRecord::AwaitPubAck,
-        Stage::AwaitPubRec => StageRecord::AwaitPubRec,
-        Stage::AwaitPubComp => StageRecord::AwaitPubComp,
+        Stage::AwaitPubAck => StageRecord::PubAck,
+        Stage::AwaitPubRec => StageRecord::PubRec,
+        Stage::AwaitPubComp => StageRecord::PubComp,
     }
 }
 
 impl StageRecord {
     const fn read(self) -> Stage {
         match self {
-            Self::AwaitPubAck => Stage::AwaitPubAck,
-            Self::AwaitPubRec => Stage::AwaitPubRec,
-            Self::AwaitPubComp => Stage::AwaitPubComp,
+            Self::PubAck => Stage::AwaitPubAck,
+            Self::PubRec => Stage::AwaitPubRec,
+            Self::PubComp => Stage::AwaitPubComp,
         }
     }
 }
