@@ -104,12 +104,12 @@ struct QueuedRecord {
     identifiers: Vec<u32>,
 }
 
-/// The packet that the exchange awaits.
+/// How far a delivery has come.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 enum StageRecord {
-    PubAck,
-    PubRec,
-    PubComp,
+    AtLeastOnce,
+    ExactlyOnce,
+    Released,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -245,18 +245,18 @@ impl WillRecord {
 
 const fn stage_record(stage: Stage) -> StageRecord {
     match stage {
-        Stage::AwaitPubAck => StageRecord::PubAck,
-        Stage::AwaitPubRec => StageRecord::PubRec,
-        Stage::AwaitPubComp => StageRecord::PubComp,
+        Stage::AwaitPubAck => StageRecord::AtLeastOnce,
+        Stage::AwaitPubRec => StageRecord::ExactlyOnce,
+        Stage::AwaitPubComp => StageRecord::Released,
     }
 }
 
 impl StageRecord {
     const fn read(self) -> Stage {
         match self {
-            Self::PubAck => Stage::AwaitPubAck,
-            Self::PubRec => Stage::AwaitPubRec,
-            Self::PubComp => Stage::AwaitPubComp,
+            Self::AtLeastOnce => Stage::AwaitPubAck,
+            Self::ExactlyOnce => Stage::AwaitPubRec,
+            Self::Released => Stage::AwaitPubComp,
         }
     }
 }
