@@ -9,7 +9,7 @@ FILE    ?=
 SECONDS ?=
 PLAYERS ?= 2
 
-.PHONY: help build plugin demo clean
+.PHONY: help build plugin demo test simulate clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,9 +27,22 @@ demo: deps-demo build ## watch players in one room [FILE=film.mkv] [SECONDS=n] [
 	    --broker $(BUILT)/mqtt-broker --plugin mpv-plugin/playsync.so \
 	    $(if $(FILE),--file "$(FILE)") $(if $(SECONDS),--seconds $(SECONDS))
 
-.PHONY: deps-demo
+# The parts that the tests of real players load.
+test: deps-test build ## test everything, after installing what that needs
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) test --workspace
+
+simulate: ## simulate rooms and brokers for long [SEEDS=10000]
+	SEEDS=$(or $(SEEDS),10000) $(CARGO) test --release -p playsync -p mqtt-broker \
+	    --test 'simulation*' -- --nocapture
+
+.PHONY: deps-demo deps-test
 deps-demo:
 	@.ci/install compiler mpv mpv-headers
+
+deps-test:
+	@.ci/install compiler c++ mpv mpv-headers mosquitto mosquitto-clients valgrind pkg-config
 
 clean: ## remove what was built
 	$(CARGO) clean

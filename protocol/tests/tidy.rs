@@ -1,0 +1,135 @@
+//! What review would repeat, said by a test: the walls between parts, and the house rules.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The folder of the workspace.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// All files under a folder of the workspace with one of these endings.
+fn files(folder: &str, endings: &[&str]) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = fs::read_dir(&folder) else { continue };
+        for path in entries.map(|entry| entry.unwrap().path()) {
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if path.is_dir() && !matches!(name.as_str(), "target" | ".git" | "corpus") {
+                folders.push(path);
+            } else if endings.iter().any(|ending| name.ends_with(ending)) {
+                found.push(path);
+            }
+        }
+    }
+    found
+}
+
+/// Calls `check` with each line of the files and collects what it complains of.
+fn complaints(files: Vec<PathBuf>, check: impl Fn(&str) -> Option<String>) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for path in files {
+        let text = fs::read_to_string(&path).unwrap();
+        for (number, line) in text.lines().enumerate() {
+            if let Some(complaint) = check(line) {
+                complaints.push(format!("{}:{}: {complaint}", path.display(), number + 1));
+            }
+        }
+    }
+    complaints
+}
+
+fn assert_none(complaints: &[String]) {
+    assert!(complaints.is_empty(), "\n{}", complaints.join("\n"));
+}
+
+fn code(line: &str) -> &str {
+    line.split("//").next().unwrap_or_default()
+}
+
+fn has_word(line: &str, word: &str) -> bool {
+    line.split(|c: char| !c.is_alphanumeric() && c != '_').any(|other| other == word)
+}
+
+#[test]
+fn pure_cores_neither_wait_nor_look_at_clocks_nor_do_input_and_output() {
+    const WORDS: [&str; 6] = ["tokio", "async", "await", "SystemTime", "getrandom", "rand"];
+    const PATHS: [&str; 5] =
+        ["std::time::Instant", "std::net", "std::thread", "std::fs", "std::io"];
+    let mut cores = Vec::new();
+    for folder in ["protocol/src", "broker/src/core", "client/src/session", "sync/src"] {
+        cores.extend(files(folder, &[".rs"]));
+    }
+    assert!(cores.len() > 30, "the cores were found");
+    assert_none(&complaints(cores, |line| {
+        let line = code(line);
+        let found = WORDS.iter().find(|word| has_word(line, word));
+        let found = found.or_else(|| PATHS.iter().find(|path| line.contains(**path)))?;
+        Some(format!("a pure core uses {found}"))
+    }));
+}
+
+#[test]
+fn unsafe_code_stays_in_the_doors() {
+    let mut outside = Vec::new();
+    for folder in ["protocol/src", "broker/src", "client/src", "sync/src", "bench/rooms/src"] {
+        outside.extend(files(folder, &[".rs"]));
+    }
+    outside.retain(|path| !path.ends_with("sync/src/ffi.rs"));
+    assert_none(&complaints(outside, |line| {
+        has_word(code(line), "unsafe").then(|| "unsafe outside the doors".into())
+    }));
+    for crate_root in ["protocol", "broker", "client"] {
+        let text = fs::read_to_string(root().join(crate_root).join("src/lib.rs")).unwrap();
+        assert!(text.contains("#![forbid(unsafe_code)]"), "{crate_root}");
+    }
+}
+
+#[test]
+fn the_sync_engine_depends_on_neither_mqtt_nor_mpv() {
+    let manifest = fs::read_to_string(root().join("sync/Cargo.toml")).unwrap();
+    assert!(!manifest.contains("mqtt"), "sync knows no MQTT");
+}
+
+#[test]
+fn the_plugin_sees_only_headers() {
+    let sources = files("mpv-plugin", &[".c", ".h"]);
+    assert_none(&complaints(sources, |line| {
+        let path = line.strip_prefix("#include \"")?;
+        let allowed = !path.contains('/');
+        (!allowed).then(|| format!("the plugin includes {path}"))
+    }));
+}
+
+#[test]
+fn every_rust_file_says_first_what_it_holds() {
+    for path in files(".", &[".rs"]) {
+        let text = fs::read_to_string(&path).unwrap();
+        let first = text.lines().next().unwrap_or_default();
+        let says = first.starts_with("//!") || first.starts_with("#!");
+        assert!(says, "{} begins with {first:?}", path.display());
+    }
+}
+
+#[test]
+fn nothing_is_left_for_later() {
+    // Spelled in halves, so that this file does not complain of itself.
+    let marks = [["TO", "DO"], ["FIX", "ME"], ["XX", "X"], ["todo", "!("], ["unimplemented", "!("]];
+    let marks = marks.map(|halves| halves.concat());
+    let sources = files(".", &[".rs", ".c", ".h", ".py", ".sh", "Makefile", ".mk"]);
+    assert_none(&complaints(sources, |line| {
+        let mark = marks.iter().find(|mark| line.contains(mark.as_str()))?;
+        Some(format!("{mark} is left for later"))
+    }));
+}
+
+#[test]
+fn c_fits_eighty_columns() {
+    let mut sources = files("mpv-plugin", &[".c", ".h"]);
+    sources.extend(files("examples", &[".c", ".h"]));
+    assert_none(&complaints(sources, |line| {
+        let columns = line.chars().count();
+        (columns > 80).then(|| format!("{columns} columns"))
+    }));
+}
