@@ -16,6 +16,8 @@ use mqtt_protocol::{
     Will, WillProperties, decode,
 };
 
+#[path = "support/golden_files.rs"]
+mod golden_files;
 #[path = "support/notation.rs"]
 mod notation;
 
@@ -452,6 +454,19 @@ fn auth_full() {
         },
     };
     golden("auth-full", &Packet::Auth(auth));
+}
+
+/// `WRITE_SEEDS=1` writes them.
+#[test]
+fn the_fuzzer_begins_with_these_packets() {
+    let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/decode");
+    for (file, bytes) in golden_files::read() {
+        if std::env::var_os("WRITE_SEEDS").is_some() {
+            std::fs::write(seeds.join(&file), &bytes).unwrap();
+        }
+        let seed = std::fs::read(seeds.join(&file)).unwrap_or_default();
+        assert_eq!(hex(&seed), hex(&bytes), "the seed {file}");
+    }
 }
 
 /// A packet whose body is `length` bytes long.
