@@ -47,3 +47,5 @@ deps-test:
 clean: ## remove what was built
 	$(CARGO) clean
 	$(MAKE) --no-print-directory -C mpv-plugin clean
+
+include fuzz/fuzz.mk
