@@ -4,6 +4,7 @@
 //! short or full; the full packets hold every property their type has.
 #![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
+use std::collections::HashMap;
 use std::num::{NonZeroU16, NonZeroU32};
 use std::path::Path;
 
@@ -454,6 +455,37 @@ fn auth_full() {
         },
     };
     golden("auth-full", &Packet::Auth(auth));
+}
+
+/// What is only there for people goes, from every packet but those that have none or are
+/// messages; all else stays.
+/// [MQTT-3.1.2-29] [MQTT-3.2.2-19] [MQTT-3.2.2-20] [MQTT-3.4.2-2] [MQTT-3.4.2-3] [MQTT-3.5.2-2]
+/// [MQTT-3.5.2-3] [MQTT-3.6.2-2] [MQTT-3.6.2-3] [MQTT-3.7.2-2] [MQTT-3.7.2-3] [MQTT-3.9.2-1]
+/// [MQTT-3.9.2-2] [MQTT-3.11.2-1] [MQTT-3.11.2-2] [MQTT-3.14.2-3] [MQTT-3.14.2-4]
+/// [MQTT-3.15.2-2] [MQTT-3.15.2-3]
+#[test]
+fn diagnostics_are_taken_away() {
+    let files: HashMap<String, Vec<u8>> = golden_files::read().into_iter().collect();
+    let stripped = |file: &str| {
+        let Decoded::Packet { mut packet, .. } = decode(&files[file], usize::MAX).unwrap() else {
+            panic!("{file} is complete");
+        };
+        packet.strip_diagnostics();
+        let mut written = Vec::new();
+        packet.encode(&mut written).unwrap();
+        written
+    };
+    for ack in ["puback", "pubrec", "pubrel", "pubcomp"] {
+        assert_eq!(stripped(&format!("{ack}-full")), files[&format!("{ack}-reason")]);
+    }
+    for file in ["connack-full", "suback-full", "unsuback-full", "disconnect-full", "auth-full"] {
+        let reason_string = if file == "connack-full" { 8 } else { 7 };
+        let user_property = 7;
+        assert_eq!(stripped(file).len(), files[file].len() - reason_string - user_property);
+    }
+    for file in ["connect-full", "publish-full", "subscribe-full", "unsubscribe-full"] {
+        assert_eq!(stripped(file), files[file]);
+    }
 }
 
 /// `WRITE_SEEDS=1` writes them.

@@ -146,14 +146,15 @@ fn filters_match_as_the_naive_matcher_says() {
     });
 }
 
-/// [MQTT-2.2.1-3] [MQTT-2.2.1-4] [MQTT-3.3.4-7] [MQTT-3.3.4-9] [MQTT-4.4.0-1] [MQTT-4.6.0-1]
-/// [MQTT-4.9.0-2]
+/// [MQTT-2.2.1-3] [MQTT-2.2.1-4] [MQTT-3.3.4-7] [MQTT-3.3.4-9] [MQTT-4.3.3-1] [MQTT-4.3.3-3]
+/// [MQTT-4.4.0-1] [MQTT-4.6.0-1] [MQTT-4.6.0-4] [MQTT-4.9.0-1] [MQTT-4.9.0-2]
 #[test]
 fn a_senders_queue_does_what_its_model_does() {
     hold(bytes(200), |bytes| deliveries::check_outgoing(&bytes));
 }
 
-/// [MQTT-4.3.2-5] [MQTT-4.3.3-9] [MQTT-4.3.3-10] [MQTT-4.3.3-12] [MQTT-4.4.0-1] [MQTT-4.4.0-2]
+/// [MQTT-3.3.1-1] [MQTT-3.3.4-8] [MQTT-3.3.4-10] [MQTT-4.3.2-2] [MQTT-4.3.2-5] [MQTT-4.3.3-2]
+/// [MQTT-4.3.3-6] [MQTT-4.3.3-9] [MQTT-4.3.3-10] [MQTT-4.3.3-12] [MQTT-4.4.0-1] [MQTT-4.4.0-2]
 #[test]
 fn messages_come_once_whatever_connections_break() {
     hold(bytes(300), |bytes| deliveries::check_conversation(&bytes));

@@ -274,7 +274,9 @@ impl Conversation {
         let message = self.messages.len();
         if let Ok(id) = self.outgoing.begin(qos, message) {
             self.messages.push(Fate { qos, arrivals: 0, was_refused: false });
-            self.to_receiver.push_back(Step::Publish(qos.delivery(id), message));
+            let delivery = qos.delivery(id);
+            assert!(!delivery.is_duplicate());
+            self.to_receiver.push_back(Step::Publish(delivery, message));
         }
     }
 
@@ -289,6 +291,7 @@ impl Conversation {
 
     fn resend(&mut self) {
         while let Some((delivery, message)) = self.outgoing.resend() {
+            assert!(delivery.is_duplicate());
             self.to_receiver.push_back(Step::Publish(delivery, *message));
         }
     }
