@@ -151,14 +151,29 @@ static void watch_frames(struct player *player)
         watch(player->mpv, WATCH_FRAME, "time-pos", MPV_FORMAT_DOUBLE);
 }
 
-static void audio_changed(struct player *player, bool has_audio)
+static void note_audio(struct player *player, bool has_audio)
 {
     if (has_audio == player->has_audio)
         return;
     player->has_audio = has_audio;
     watch_frames(player);
+}
+
+static void audio_changed(struct player *player, bool has_audio)
+{
+    if (has_audio == player->has_audio)
+        return;
+    note_audio(player, has_audio);
     if (player->engine != NULL && player->has_file)
         tell_file(player);
+}
+
+/* The event that tells of an opened output may come after the restart. */
+static void read_audio(struct player *player)
+{
+    char *output = mpv_get_property_string(player->mpv, "current-ao");
+    note_audio(player, output != NULL);
+    mpv_free(output);
 }
 
 static void frame_shown(struct player *player, const double *time_pos)
@@ -208,6 +223,8 @@ static void playback_restarted(struct player *player)
     player->is_seeking = false;
     bool is_new = !player->has_file;
     player->has_file = true;
+    if (is_new)
+        read_audio(player);
     if (player->engine == NULL)
         return;
     if (is_new)

@@ -84,6 +84,9 @@ impl PlayerOptions {
             what: "mpv".into(),
             remedy: "install the package mpv",
         })?;
+        if let Some(plugin) = self.plugin.as_ref().filter(|plugin| !plugin.is_file()) {
+            return Err(Error::Missing { what: plugin.clone(), remedy: "run make to build it" });
+        }
         let socket = scratch.file(&format!("{}.sock", self.name));
         let log = scratch.file(&format!("{}.log", self.name));
         let mut command = Command::new(mpv);

@@ -1,7 +1,7 @@
 //! Opens a room of headless players and runs a command on it, such as syncmeter.
 //!
-//! `{sockets}` in the command stands for the players' control sockets. One player may sit behind a slow
-//! link, and a sound card may run fast. All of it ends when the command does.
+//! In the command `{sockets}` stands for the players' control sockets and `{port}` for the broker's port. One player
+//! may sit behind a slow link, and a sound card may run fast. All of it ends when the command does.
 
 use clap::Parser;
 use rooms::spawn::{find_program, free_port};
@@ -91,7 +91,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
         }
         players.push(options.spawn(&scratch, film.as_path())?);
     }
-    let code = run_command(&arguments.command, &players, &stop);
+    let code = run_command(&arguments.command, &players, broker.port(), &stop);
     if let Some(folder) = &arguments.logs {
         keep_logs(folder, &players)?;
     }
@@ -109,14 +109,19 @@ fn start_broker(arguments: &Arguments, scratch: &Scratch) -> Result<Broker, Erro
     Broker::mosquitto(&mosquitto, scratch, free_port()?)
 }
 
-fn run_command(command: &[String], players: &[Player], stop: &Stop) -> Result<ExitCode, Error> {
+fn run_command(
+    command: &[String],
+    players: &[Player],
+    port: u16,
+    stop: &Stop,
+) -> Result<ExitCode, Error> {
     let (program, words) = command.split_first().expect("clap requires one");
     let mut command = Command::new(program);
     for word in words {
         if word == "{sockets}" {
             command.args(players.iter().map(Player::socket));
         } else {
-            command.arg(word);
+            command.arg(word.replace("{port}", &port.to_string()));
         }
     }
     let cannot = |source| Error::System { what: format!("run {program}"), source };

@@ -99,12 +99,6 @@ fn open_players(
     url: &str,
     film: &Path,
 ) -> Result<Vec<Player>, Error> {
-    if !arguments.plugin.is_file() {
-        return Err(Error::Missing {
-            what: arguments.plugin.clone(),
-            remedy: "run make to build it",
-        });
-    }
     let has_display =
         ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| std::env::var_os(name).is_some());
     let room = PlayerOptions::in_room(&arguments.plugin, url, "demo");
