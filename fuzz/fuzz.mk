@@ -2,7 +2,7 @@
 
 SECONDS_EACH ?= 60
 FUZZ_TARGETS ?= $(patsubst fuzz/targets/%.rs,%,$(wildcard fuzz/targets/*.rs))
-# The address sanitizer finds nothing in code without unsafe, and halves the speed.
+# The address sanitizer finds nothing in code without unsafe and makes it several times slower.
 FUZZ_SANITIZER ?= none
 # What is found stays out of the committed corpus.
 FUZZ_FOUND := fuzz/target/found
