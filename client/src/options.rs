@@ -1,0 +1,186 @@
+//! Options: how a client connects, and its limits.
+
+use std::fmt;
+use std::num::{NonZeroU16, NonZeroU32};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::url::ServerUrl;
+use crate::{Error, ErrorKind, Message, OwnedText, Server};
+
+/// How a client connects, and its limits. [`Options::new`] has the defaults.
+#[derive(Clone)]
+pub struct Options {
+    /// Where the server is.
+    pub server: Server,
+    /// The name of the session; empty to be given one.
+    pub client_id: OwnedText,
+    /// Who connects.
+    pub user_name: Option<OwnedText>,
+    /// Proof of it, at most 65,535 bytes.
+    pub password: Option<Vec<u8>>,
+    /// The longest silence on the connection in seconds; 0 for any.
+    pub keep_alive_secs: u16,
+    /// Whether the first connection begins with a new session.
+    pub clean_start: bool,
+    /// How long the server keeps the session without a connection; `u32::MAX` for ever.
+    pub session_expiry_secs: u32,
+    /// What the server publishes when the client is gone.
+    pub will: Option<Will>,
+    /// User properties of CONNECT.
+    pub user_properties: Vec<(OwnedText, OwnedText)>,
+    /// How many QoS 1 and 2 messages the server may have unacknowledged here.
+    pub receive_maximum: NonZeroU16,
+    /// How many QoS 1 and 2 messages may be unacknowledged by the server.
+    pub maximum_in_flight: NonZeroU16,
+    /// The largest packet that is accepted, in bytes.
+    pub maximum_packet_size: NonZeroU32,
+    /// How many topic aliases are accepted.
+    pub received_aliases: u16,
+    /// How many topic aliases are used.
+    pub sent_aliases: u16,
+    /// What may wait to be sent.
+    pub queue: QueueLimit,
+    /// What may wait to be taken by the program.
+    pub event_queue: EventLimit,
+    /// The pause before connecting again; `None` for never.
+    pub reconnect: Option<Reconnect>,
+    /// How long one attempt to connect may take.
+    pub connect_timeout: Duration,
+    /// Where the log goes.
+    pub log: Option<Log>,
+}
+
+/// The message a server publishes for a client that is gone.
+#[derive(Clone, Debug)]
+pub struct Will {
+    /// The message; its payload has at most 65,535 bytes.
+    pub message: Message,
+    /// How long the server waits for the client to come back.
+    pub delay_secs: u32,
+}
+
+/// What may wait to be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueueLimit {
+    /// So many messages.
+    pub messages: usize,
+    /// So many bytes of topics and payloads.
+    pub bytes: usize,
+    /// Whether the oldest message makes room for a new one, which is refused otherwise.
+    pub drops_oldest: bool,
+    /// Whether QoS 0 messages wait for a connection.
+    pub holds_qos_0: bool,
+}
+
+/// What may wait to be taken by the program; beyond it nothing is read from the socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventLimit {
+    /// So many events.
+    pub events: usize,
+    /// So many bytes of topics and payloads.
+    pub bytes: usize,
+}
+
+/// The pause before connecting again: random, up to a bound that doubles from `minimum` to `maximum`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reconnect {
+    /// The first bound.
+    pub minimum: Duration,
+    /// The last bound.
+    pub maximum: Duration,
+}
+
+/// Where the log goes, and how much of it.
+#[derive(Clone)]
+pub struct Log {
+    /// The least important level that is wanted.
+    pub level: LogLevel,
+    /// Takes a line; it must not use the client.
+    pub write: Arc<LogWriter>,
+}
+
+/// Takes a line of the log, on any thread.
+pub type LogWriter = dyn Fn(LogLevel, &str) + Send + Sync;
+
+/// How important a line of the log is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum LogLevel {
+    Error = 1,
+    Warning = 2,
+    Information = 3,
+    Debug = 4,
+    Trace = 5,
+}
+
+const MIB: usize = 1024 * 1024;
+
+impl Options {
+    /// The defaults, for the server at a URL.
+    ///
+    /// # Errors
+    /// The URL is malformed, or of a kind this build does not have.
+    pub fn new(url: &str) -> Result<Self, Error> {
+        let ServerUrl { server, user_name, password } = ServerUrl::parse(url)?;
+        Ok(Self {
+            server,
+            client_id: OwnedText::default(),
+            user_name: user_name.map(|name| OwnedText::new(&name)).transpose()?,
+            password: password.map(String::into_bytes),
+            keep_alive_secs: 60,
+            clean_start: true,
+            session_expiry_secs: 0,
+            will: None,
+            user_properties: Vec::new(),
+            receive_maximum: NonZeroU16::new(1024).expect("1024 is not 0"),
+            maximum_in_flight: NonZeroU16::new(1024).expect("1024 is not 0"),
+            maximum_packet_size: NonZeroU32::new(16 * MIB as u32).expect("16 MiB is not 0"),
+            received_aliases: 32,
+            sent_aliases: 32,
+            queue: QueueLimit {
+                messages: 10_000,
+                bytes: 16 * MIB,
+                drops_oldest: false,
+                holds_qos_0: true,
+            },
+            event_queue: EventLimit { events: 100_000, bytes: 64 * MIB },
+            reconnect: Some(Reconnect {
+                minimum: Duration::from_millis(500),
+                maximum: Duration::from_secs(60),
+            }),
+            connect_timeout: Duration::from_secs(30),
+            log: None,
+        })
+    }
+
+    /// Checks what no single setting shows to be wrong.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let too_long = |what: &[u8]| what.len() > usize::from(u16::MAX);
+        let will = self.will.as_ref().map_or(&[][..], |will| will.message.payload());
+        if too_long(will) {
+            return Err(Error::new(ErrorKind::Argument, "a will has at most 65535 bytes"));
+        }
+        if self.password.as_deref().is_some_and(too_long) {
+            return Err(Error::new(ErrorKind::Argument, "a password has at most 65535 bytes"));
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A password does not belong into a log.
+        f.debug_struct("Options")
+            .field("server", &self.server)
+            .field("client_id", &self.client_id)
+            .field("user_name", &self.user_name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Log {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Log").field("level", &self.level).finish_non_exhaustive()
+    }
+}

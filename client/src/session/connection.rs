@@ -1,0 +1,466 @@
+//! The life of the connection: CONNECT, CONNACK, keep alive, DISCONNECT, and every way it can end.
+
+use std::num::{NonZeroU16, NonZeroU32};
+
+use mqtt_protocol::{
+    ConnAck, Connect, ConnectProperties, Decoded, Disconnect, DisconnectProperties, Will,
+    WillProperties, decode,
+};
+
+use super::keep_alive::Due;
+use super::*;
+use crate::message::{owned_pairs, user_property_list};
+
+/// How long DISCONNECT may take to be written.
+const CLOSE_TIME: Duration = Duration::from_secs(1);
+
+impl Session {
+    /// A connection was opened: CONNECT is the first packet on it. [MQTT-3.1.0-1]
+    pub(crate) fn handle_opened(&mut self, now: Moment) {
+        let Phase::Opening { deadline } = self.phase else { return };
+        self.phase = Phase::Greeting { deadline };
+        self.keep_alive = KeepAlive::new(0, now);
+        self.send_connect();
+    }
+
+    /// The attempt to open a connection has failed.
+    pub(crate) fn handle_open_failed(&mut self, error: Error, now: Moment) {
+        if let Phase::Opening { .. } = self.phase {
+            self.end(Ending::lost(false, error), now);
+        }
+    }
+
+    /// The connection was closed by the other end or by the system.
+    pub(crate) fn handle_closed(&mut self, error: Error, now: Moment) {
+        let lost = Ending::lost(self.is_connected(), error);
+        match &mut self.phase {
+            Phase::Closing { ending, .. } => {
+                let ending = std::mem::replace(ending, lost);
+                self.end(ending, now);
+            }
+            Phase::Greeting { .. } | Phase::Connected | Phase::Leaving { .. } => {
+                self.end(lost, now);
+            }
+            Phase::Stopped | Phase::Waiting { .. } | Phase::Opening { .. } => {}
+        }
+    }
+
+    /// Takes what came from the server and says how many bytes of it are done with.
+    pub(crate) fn handle_input(&mut self, bytes: &[u8], now: Moment) -> usize {
+        self.keep_alive.received(now);
+        let maximum = self.options.maximum_packet_size.get() as usize;
+        let mut rest = bytes;
+        while self.demand() == Demand::Keep {
+            let result = match decode(rest, maximum) {
+                Ok(Decoded::Packet { packet, length }) => {
+                    rest = rest.split_at(length).1;
+                    self.handle_packet(&packet, now)
+                }
+                Ok(Decoded::Incomplete { .. }) => return bytes.len() - rest.len(),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = result {
+                self.refuse(error, now);
+            }
+        }
+        // After DISCONNECT nothing of this connection is listened to.
+        bytes.len()
+    }
+
+    /// The moment told by [`next_timeout`](Self::next_timeout) has come.
+    pub(crate) fn handle_timeout(&mut self, now: Moment) {
+        for late in self.requests.take_late(now) {
+            let error = Error::new(ErrorKind::Timeout, "no answer came in time");
+            self.reply(late, Err(error));
+        }
+        match &self.phase {
+            Phase::Waiting { until } if *until <= now => self.open(now),
+            Phase::Opening { deadline } | Phase::Greeting { deadline } if *deadline <= now => {
+                let error = Error::new(ErrorKind::Timeout, "the server did not answer in time");
+                self.end(Ending::lost(false, error), now);
+            }
+            Phase::Connected => self.check_keep_alive(now),
+            Phase::Leaving { deadline, .. } if *deadline <= now => self.leave(now),
+            Phase::Leaving { .. } => self.check_keep_alive(now),
+            Phase::Closing { deadline, .. } if *deadline <= now => {
+                self.handle_closed(Error::new(ErrorKind::Lost, "the server does not read"), now);
+            }
+            _ => {}
+        }
+    }
+
+    /// Cuts the pause between two attempts short, or begins again after a stop.
+    pub(crate) fn reconnect(&mut self, now: Moment) {
+        if let Phase::Stopped | Phase::Waiting { .. } = self.phase {
+            if let Some(backoff) = &mut self.backoff {
+                backoff.reset();
+            }
+            self.open(now);
+        }
+    }
+
+    /// Leaves the server in good order, at the latest at `deadline`.
+    ///
+    /// # Errors
+    /// The farewell is none that a client may say.
+    pub(crate) fn disconnect(
+        &mut self,
+        farewell: Farewell,
+        deadline: Moment,
+        now: Moment,
+    ) -> Result<(), Error> {
+        // [MQTT-3.14.2-1]
+        if !farewell.reason.may_stand_in(mqtt_protocol::PacketType::Disconnect) {
+            return Err(Error::new(ErrorKind::Argument, "no reason to disconnect for"));
+        }
+        let granted = self.limits.map_or(0, |limits| limits.session_expiry_secs);
+        if granted == 0 && farewell.session_expiry_secs.is_some_and(|secs| secs > 0) {
+            let message = "a session that ends with the connection cannot be kept";
+            return Err(Error::new(ErrorKind::Argument, message));
+        }
+        match self.phase {
+            Phase::Connected | Phase::Leaving { .. } => {
+                self.phase = Phase::Leaving { deadline, farewell };
+                self.send_queued(now);
+                if deadline <= now {
+                    self.leave(now);
+                } else {
+                    self.leave_if_done(now);
+                }
+            }
+            Phase::Opening { .. } | Phase::Greeting { .. } => {
+                let error = Error::new(ErrorKind::Cancelled, "the program disconnected");
+                self.end(Ending { is_final: true, ..Ending::lost(false, error) }, now);
+            }
+            Phase::Waiting { .. } => self.stop(None),
+            Phase::Closing { ref mut ending, .. } => ending.is_final = true,
+            Phase::Stopped => {}
+        }
+        Ok(())
+    }
+
+    /// Sends DISCONNECT if the program wants to go and nothing is owed any more.
+    pub(super) fn leave_if_done(&mut self, now: Moment) {
+        if self.is_leaving() && !self.owes_something() {
+            self.leave(now);
+        }
+    }
+
+    fn owes_something(&self) -> bool {
+        !self.queue.is_empty()
+            || !self.outgoing.is_empty()
+            || !self.subscriptions.is_quiet()
+            || self.outbox.has_marks()
+    }
+
+    /// Says farewell. Nothing is sent after DISCONNECT. [MQTT-3.14.4-1] [MQTT-3.14.4-2]
+    fn leave(&mut self, now: Moment) {
+        let Phase::Leaving { farewell, .. } = std::mem::replace(&mut self.phase, Phase::Stopped)
+        else {
+            return;
+        };
+        self.left_something = self.owes_something();
+        let user_properties = user_property_list(&farewell.user_properties);
+        self.send(Packet::Disconnect(Disconnect {
+            reason: farewell.reason,
+            properties: DisconnectProperties {
+                session_expiry_interval: farewell.session_expiry_secs,
+                reason_string: farewell.reason_string.as_ref().map(OwnedText::as_text),
+                server_reference: None,
+                user_properties: user_properties.view(),
+            },
+        }));
+        let expiry = farewell.session_expiry_secs;
+        self.has_state &= expiry != Some(0);
+        let ending = Ending {
+            was_connected: true,
+            error: None,
+            is_final: true,
+            user_properties: Vec::new(),
+        };
+        self.phase = Phase::Closing { deadline: now + CLOSE_TIME, ending };
+    }
+
+    /// Ends a connection on which the server has broken the rules. [MQTT-4.13.1-1]
+    fn refuse(&mut self, error: mqtt_protocol::DecodeError, now: Moment) {
+        let was_connected = self.is_connected();
+        let is_for_disconnect = error.reason.may_stand_in(mqtt_protocol::PacketType::Disconnect);
+        let reason = if is_for_disconnect { error.reason } else { ReasonCode::ProtocolError };
+        self.send(Packet::Disconnect(Disconnect::new(reason)));
+        let ending = Ending::lost(was_connected, error.into());
+        self.phase = Phase::Closing { deadline: now + CLOSE_TIME, ending };
+    }
+
+    fn check_keep_alive(&mut self, now: Moment) {
+        match self.keep_alive.next() {
+            Some((at, Due::Ping)) if at <= now => {
+                self.send(Packet::PingReq);
+                self.keep_alive.sent(now);
+                self.keep_alive.pinged(now);
+            }
+            Some((at, Due::GiveUp)) if at <= now => {
+                let error = Error::new(ErrorKind::KeepAlive, "the server has fallen silent");
+                self.end(Ending::lost(true, error), now);
+            }
+            _ => {}
+        }
+    }
+
+    fn open(&mut self, now: Moment) {
+        self.phase = Phase::Opening { deadline: now + self.options.connect_timeout };
+    }
+
+    fn send_connect(&mut self) {
+        let options = &self.options;
+        let user_properties = user_property_list(&options.user_properties);
+        let connect = Connect {
+            clean_start: !self.has_state,
+            keep_alive_secs: options.keep_alive_secs,
+            properties: ConnectProperties {
+                session_expiry_interval: Some(options.session_expiry_secs).filter(|&secs| secs > 0),
+                receive_maximum: Some(options.receive_maximum),
+                maximum_packet_size: Some(options.maximum_packet_size),
+                topic_alias_maximum: Some(options.received_aliases).filter(|&count| count > 0),
+                user_properties: user_properties.view(),
+                ..ConnectProperties::default()
+            },
+            client_id: self.client_id.as_text(),
+            will: None,
+            user_name: options.user_name.as_ref().map(OwnedText::as_text),
+            password: options.password.as_deref().and_then(|password| Binary::new(password).ok()),
+        };
+        let Some(will) = &options.will else {
+            let _ = Packet::Connect(connect).encode(self.outbox.bytes());
+            return;
+        };
+        let nothing = crate::Properties::default();
+        let properties = will.message.properties.as_deref().unwrap_or(&nothing);
+        let user_properties = user_property_list(&properties.user);
+        let published = properties.publish_properties(properties.expiry_secs, &user_properties);
+        let will = Will {
+            qos: will.message.qos,
+            retain: will.message.retain,
+            properties: WillProperties {
+                will_delay_interval: Some(will.delay_secs).filter(|&secs| secs > 0),
+                payload_format_indicator: published.payload_format_indicator,
+                message_expiry_interval: published.message_expiry_interval,
+                content_type: published.content_type,
+                response_topic: published.response_topic,
+                correlation_data: published.correlation_data,
+                user_properties: published.user_properties,
+            },
+            topic: will.message.topic(),
+            payload: Binary::new(will.message.payload()).unwrap_or_default(),
+        };
+        let connect = Connect { will: Some(will), ..connect };
+        let _ = Packet::Connect(connect).encode(self.outbox.bytes());
+    }
+
+    /// Takes the answer to CONNECT.
+    pub(super) fn handle_connack(
+        &mut self,
+        connack: &ConnAck<'_>,
+        now: Moment,
+    ) -> Result<(), mqtt_protocol::DecodeError> {
+        let properties = &connack.properties;
+        if connack.reason != ReasonCode::Success {
+            let reference = properties.server_reference.map(OwnedText::from);
+            let detail = properties.reason_string.map(mqtt_protocol::Text::as_str);
+            self.redirect(connack.reason, reference);
+            let ending = Ending {
+                is_final: !can_heal(connack.reason),
+                user_properties: owned_pairs(properties.user_properties.iter()),
+                ..Ending::lost(false, Error::refused(connack.reason, detail))
+            };
+            self.end(ending, now);
+            return Ok(());
+        }
+        // A session without CONNECT's leave cannot be one of ours. [MQTT-3.2.2-4]
+        if connack.session_present && !self.has_state {
+            return Err(violation("a session is present that was not asked for"));
+        }
+        // No method was given, so there is nothing to authenticate with.
+        if properties.authentication_method.is_some() {
+            return Err(violation("an authentication method that was not asked for"));
+        }
+        self.accept(connack, now);
+        Ok(())
+    }
+
+    fn accept(&mut self, connack: &ConnAck<'_>, now: Moment) {
+        let properties = &connack.properties;
+        let limits = Limits::granted(&self.options, properties);
+        // [MQTT-3.2.2-16]
+        if let Some(assigned) = properties.assigned_client_identifier
+            && self.client_id.as_str().is_empty()
+        {
+            self.client_id = assigned.into();
+        }
+        self.counts.reconnects += u64::from(self.connected_at != Moment::default());
+        self.connected_at = now;
+        self.limits = Some(limits);
+        self.has_state = limits.session_expiry_secs > 0;
+        self.phase = Phase::Connected;
+        // The server's keep alive takes the place of ours. [MQTT-3.2.2-21]
+        self.keep_alive = KeepAlive::new(limits.keep_alive_secs, now);
+        let event = Event::Connected {
+            session_present: connack.session_present,
+            user_properties: owned_pairs(properties.user_properties.iter()),
+        };
+        self.events.push(event);
+        self.log(LogLevel::Information, || "connected".to_owned());
+        self.begin_connection(limits, connack.session_present, now);
+    }
+
+    /// Sets all that belongs to one connection, and resumes or forgets the session.
+    fn begin_connection(&mut self, limits: Limits, session_present: bool, now: Moment) {
+        // Aliases live as long as their connection. [MQTT-3.3.2-7]
+        self.sent_aliases = SentAliases::new(limits.topic_aliases.min(self.options.sent_aliases));
+        self.received_aliases = ReceivedAliases::new(self.options.received_aliases);
+        self.incoming.reconnect();
+        if !session_present {
+            self.forget_session();
+        }
+        let in_flight = limits.receive_maximum.min(self.options.maximum_in_flight.get());
+        self.outgoing.reconnect(in_flight);
+        self.resend_releases();
+        self.resume_subscriptions(session_present);
+        self.send_queued(now);
+    }
+
+    /// The server has no session, so what this end kept of it is void. [MQTT-3.2.2-5]
+    fn forget_session(&mut self) {
+        self.incoming = Incoming::new(self.options.receive_maximum.get());
+        self.acks.clear();
+        self.requeue_in_flight();
+    }
+
+    /// Takes a DISCONNECT: the connection is over. [MQTT-3.14.4-1]
+    pub(super) fn handle_disconnect(
+        &mut self,
+        disconnect: &Disconnect<'_>,
+        now: Moment,
+    ) -> Result<(), mqtt_protocol::DecodeError> {
+        let properties = &disconnect.properties;
+        // [MQTT-3.14.2-2]
+        if properties.session_expiry_interval.is_some() {
+            return Err(violation("a server does not set the session expiry"));
+        }
+        self.redirect(disconnect.reason, properties.server_reference.map(OwnedText::from));
+        let detail = properties.reason_string.map(mqtt_protocol::Text::as_str);
+        let ending = Ending {
+            is_final: !can_heal(disconnect.reason) || self.is_leaving(),
+            user_properties: owned_pairs(properties.user_properties.iter()),
+            ..Ending::lost(true, Error::refused(disconnect.reason, detail))
+        };
+        self.end(ending, now);
+        Ok(())
+    }
+
+    fn is_leaving(&self) -> bool {
+        matches!(self.phase, Phase::Leaving { .. })
+    }
+
+    fn redirect(&mut self, reason: ReasonCode, reference: Option<OwnedText>) {
+        if let Some(reference) = reference {
+            self.events.push(Event::Redirect { reason, reference });
+        }
+    }
+
+    /// Ends a connection or an attempt: one event, and what follows it.
+    fn end(&mut self, ending: Ending, now: Moment) {
+        let is_final = ending.is_final || self.is_leaving();
+        if let (Some(backoff), true) = (&mut self.backoff, ending.was_connected) {
+            backoff.connection_lasted(now.since(self.connected_at));
+        }
+        let backoff = self.backoff.as_mut().filter(|_| !is_final);
+        let retry = backoff.map(Backoff::pause);
+        self.lose_connection();
+        let error = ending.error.clone();
+        match (ending.was_connected, ending.error) {
+            (true, error) => {
+                let user_properties = ending.user_properties;
+                self.events.push(Event::Disconnected { error, retry, user_properties });
+            }
+            (false, Some(error)) => self.events.push(Event::ConnectFailed { error, retry }),
+            (false, None) => {}
+        }
+        self.log(LogLevel::Warning, || match &error {
+            Some(error) => format!("no connection: {error}"),
+            None => "disconnected".to_owned(),
+        });
+        match retry {
+            Some(pause) => self.phase = Phase::Waiting { until: now + pause },
+            None => self.stop(error.filter(|error| error.kind != ErrorKind::Cancelled)),
+        }
+    }
+
+    /// Puts away what cannot go on without the connection.
+    fn lose_connection(&mut self) {
+        for mark in self.outbox.reset() {
+            let error = Error::new(ErrorKind::Lost, "the connection broke before it was written");
+            let report = Report::Always(mark.op);
+            self.finish_publish(report, mark.attachment, Err(error), Moment::default());
+        }
+        self.acks.disconnect();
+        self.subscriptions.disconnect();
+    }
+
+    /// Ends every operation: there is no connection to come on which they could go on.
+    fn stop(&mut self, error: Option<Error>) {
+        self.phase = Phase::Stopped;
+        let cause = error.clone().unwrap_or(Error::new(ErrorKind::Cancelled, "disconnected"));
+        self.fail_publishes(&cause);
+        self.fail_subscriptions(&cause);
+        for awaited in self.requests.take_all() {
+            self.reply(awaited, Err(cause.clone()));
+        }
+        self.events.push(Event::Stopped { error });
+    }
+}
+
+impl Ending {
+    fn lost(was_connected: bool, error: Error) -> Self {
+        Self { was_connected, error: Some(error), is_final: false, user_properties: Vec::new() }
+    }
+}
+
+impl Limits {
+    fn granted(options: &Options, properties: &mqtt_protocol::ConnAckProperties<'_>) -> Self {
+        Self {
+            maximum_qos: properties.maximum_qos.unwrap_or(QoS::ExactlyOnce),
+            has_retain: properties.retain_available != Some(false),
+            maximum_packet_size: properties.maximum_packet_size.map_or(u32::MAX, NonZeroU32::get),
+            receive_maximum: properties.receive_maximum.map_or(u16::MAX, NonZeroU16::get),
+            topic_aliases: properties.topic_alias_maximum.unwrap_or(0),
+            keep_alive_secs: properties.server_keep_alive.unwrap_or(options.keep_alive_secs),
+            session_expiry_secs: properties
+                .session_expiry_interval
+                .unwrap_or(options.session_expiry_secs),
+            has_wildcards: properties.wildcard_subscription_available != Some(false),
+            has_shared_subscriptions: properties.shared_subscription_available != Some(false),
+            has_subscription_identifiers: properties.subscription_identifiers_available
+                != Some(false),
+        }
+    }
+}
+
+/// Whether another attempt may succeed without the program changing something.
+fn can_heal(reason: ReasonCode) -> bool {
+    !matches!(
+        reason,
+        ReasonCode::UnsupportedProtocolVersion
+            | ReasonCode::ClientIdentifierNotValid
+            | ReasonCode::BadUserNameOrPassword
+            | ReasonCode::NotAuthorized
+            | ReasonCode::Banned
+            | ReasonCode::BadAuthenticationMethod
+            | ReasonCode::SessionTakenOver
+            | ReasonCode::TopicNameInvalid
+            | ReasonCode::PacketTooLarge
+            | ReasonCode::PayloadFormatInvalid
+            | ReasonCode::RetainNotSupported
+            | ReasonCode::QoSNotSupported
+            | ReasonCode::ServerMoved
+    )
+}
