@@ -151,20 +151,20 @@ static void watch_frames(struct player *player)
         watch(player->mpv, WATCH_FRAME, "time-pos", MPV_FORMAT_DOUBLE);
 }
 
-static void note_audio(struct player *player, bool has_audio)
+/* Returns whether that is news. */
+static bool note_audio(struct player *player, bool has_audio)
 {
     if (has_audio == player->has_audio)
-        return;
+        return false;
     player->has_audio = has_audio;
     watch_frames(player);
+    return true;
 }
 
 static void audio_changed(struct player *player, bool has_audio)
 {
-    if (has_audio == player->has_audio)
-        return;
-    note_audio(player, has_audio);
-    if (player->engine != NULL && player->has_file)
+    if (note_audio(player, has_audio) && player->has_file &&
+        player->engine != NULL)
         tell_file(player);
 }
 
