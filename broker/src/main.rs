@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use clap::builder::styling::Styles;
-use mqtt_broker::shell::{Address, Options, Server, StartError};
+use mqtt_broker::shell::{Address, Options, Server, StartError, TlsFiles};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info};
 use tracing_subscriber::EnvFilter;
@@ -18,14 +18,27 @@ use tracing_subscriber::EnvFilter;
 #[derive(Debug, Parser)]
 #[command(version, styles = Styles::plain(), after_help = AFTER_HELP)]
 struct Arguments {
-    /// Listen on this address, such as mqtt://127.0.0.1:1883 or mqtt://[::]:1883; may be given
-    /// several times, port 0 lets the system choose
+    /// Listen on this address, such as mqtt://127.0.0.1:1883, mqtts://[::]:8883, ws://0.0.0.0:8083
+    /// or unix:///run/mqtt.sock; may be given several times, port 0 lets the system choose
     #[arg(long, value_name = "URL")]
     listen: Vec<Address>,
 
     /// Keep retained messages and sessions in this directory across restarts
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
+
+    /// Show this certificate on mqtts and wss addresses, in PEM form, with those between it and
+    /// its root
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+
+    /// The private key of the certificate, in PEM form
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+
+    /// Ask clients on mqtts and wss addresses for a certificate from one of these roots
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_client_ca: Option<PathBuf>,
 
     /// Let clients of other machines in without authentication
     #[arg(long)]
@@ -57,8 +70,14 @@ async fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .with_target(false)
         .init();
+    let tls = arguments.tls_cert.zip(arguments.tls_key).map(|(certificate, key)| TlsFiles {
+        certificate,
+        key,
+        client_roots: arguments.tls_client_ca,
+    });
     let options = Options {
         listen: arguments.listen,
+        tls,
         state_dir: arguments.state_dir,
         allow_anonymous: arguments.allow_anonymous,
         ..Options::default()
@@ -75,8 +94,8 @@ async fn main() -> ExitCode {
 async fn run(options: Options) -> Result<(), StartError> {
     let keeps_state = options.state_dir.is_some();
     let server = Server::start(options).await?;
-    for address in server.local_addresses() {
-        info!("listening on mqtt://{address}");
+    for url in server.urls() {
+        info!("listening on {url}");
     }
     if !keeps_state {
         info!("keeping nothing across a restart; --state-dir DIR would");

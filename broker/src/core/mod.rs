@@ -76,6 +76,17 @@ pub struct Received {
     pub needed: usize,
 }
 
+/// What became of the wish to write an outbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// The bytes, and the right to write, are the caller's.
+    Bytes,
+    /// There is nothing to write.
+    Nothing,
+    /// Somebody else has the right to write, and will write all there is.
+    ByAnother,
+}
+
 /// All the state of a broker.
 #[derive(Debug)]
 pub struct Core {
@@ -226,17 +237,21 @@ impl Core {
     }
 
     /// Takes the bytes of an outbox in exchange for an empty buffer, and with them the right to
-    /// write, until [`written`](Self::written) finds no more. Says whether there was a right to
-    /// take.
-    pub fn take_outbox(&mut self, id: ConnectionId, buffer: &mut Vec<u8>) -> bool {
+    /// write, until [`written`](Self::written) finds no more.
+    pub fn take_outbox(&mut self, id: ConnectionId, buffer: &mut Vec<u8>) -> Taken {
         debug_assert!(buffer.is_empty());
-        let Some(connection) = self.connection(id) else { return false };
-        if connection.outbox.right == WriteRight::Taken {
-            return false;
+        let Some(connection) = self.connection(id) else { return Taken::Nothing };
+        let outbox = &mut connection.outbox;
+        if outbox.right == WriteRight::Taken {
+            return Taken::ByAnother;
         }
-        connection.outbox.right = WriteRight::Taken;
-        std::mem::swap(&mut connection.outbox.bytes, buffer);
-        true
+        if outbox.bytes.is_empty() {
+            outbox.right = WriteRight::Free;
+            return Taken::Nothing;
+        }
+        outbox.right = WriteRight::Taken;
+        std::mem::swap(&mut outbox.bytes, buffer);
+        Taken::Bytes
     }
 
     /// The bytes taken were written. Gives what has gathered meanwhile; if that is nothing, the

@@ -1,21 +1,20 @@
-//! The task of one connection: it reads, and writes what its socket did not take at once.
+//! The task of one connection: it reads, and it writes what other tasks leave to it.
 
 use std::cell::RefCell;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, ReadBuf};
-use tokio::net::TcpStream;
-use tokio::net::tcp::OwnedReadHalf;
-use tokio::time::Instant;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
-use super::hub::{Hub, Wire, Written};
-use crate::core::ConnectionId;
+use super::hub::{Hub, Wire};
+use crate::core::time::Instant;
+use crate::core::{ConnectionId, Taken};
 
-/// How long a connection that is closing may take to accept its last bytes.
+/// How long a connection that is closing may take to accept its last bytes and hang up.
 const CLOSING_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How many bytes one read takes at most.
@@ -26,117 +25,154 @@ thread_local! {
     static READ_BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_SIZE].into());
 }
 
+/// Where a connection's own task writes.
+pub(super) trait Outlet: Send {
+    /// Writes all of it.
+    fn write(&mut self, bytes: &[u8]) -> impl Future<Output = io::Result<()>> + Send;
+
+    /// Tells the peer that nothing more comes.
+    fn finish(&mut self) -> impl Future<Output = ()> + Send;
+}
+
+/// A plain socket, which other tasks write to as well, each in its turn.
+pub(super) struct Shared(pub(super) Arc<Wire>);
+
+impl Outlet for Shared {
+    async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let Some(socket) = &self.0.socket else { return Ok(()) };
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            match socket.try_write(rest) {
+                Ok(length) => rest = rest.get(length..).unwrap_or_default(),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    socket.writable().await?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    async fn finish(&mut self) {
+        if let Some(socket) = &self.0.socket {
+            socket.finish();
+        }
+    }
+}
+
+/// A stream that only this task writes to.
+pub(super) struct Own<W>(pub(super) W);
+
+impl<W: AsyncWrite + Unpin + Send> Outlet for Own<W> {
+    async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.write_all(bytes).await?;
+        self.0.flush().await
+    }
+
+    async fn finish(&mut self) {
+        // The peer may be gone already, which is just as well.
+        let _ = self.0.shutdown().await;
+    }
+}
+
 /// Serves a client until either end closes the connection.
-pub(super) async fn serve(hub: Arc<Hub>, stream: TcpStream) {
-    // Batching is the broker's own; Nagle's would only delay it. A failure changes nothing else.
-    let _ = stream.set_nodelay(true);
-    let (reader, writer) = stream.into_split();
-    let (id, wire) = hub.open(writer);
-    let mut connection = Connection { hub, id, wire, reader, partial: Vec::new(), has_rest: false };
-    connection.run().await;
-}
-
-struct Connection {
+pub(super) async fn serve(
     hub: Arc<Hub>,
-    id: ConnectionId,
-    wire: Arc<Wire>,
-    reader: OwnedReadHalf,
-    /// The beginning of a packet whose end has not come.
-    partial: Vec<u8>,
-    /// Whether this task has the right to write, because the socket was full.
-    has_rest: bool,
+    reader: impl AsyncRead + Unpin,
+    outlet: impl Outlet,
+    (id, wire): (ConnectionId, Arc<Wire>),
+) {
+    // However this ends, the core learns of it.
+    let _entry = Entry { hub: &hub, id };
+    let mut inlet = Inlet { hub: &hub, id, reader, partial: Vec::new() };
+    tokio::select! {
+        () = inlet.read_all() => {}
+        () = write_all(&hub, id, &wire, outlet) => {}
+        () = lose_patience(&wire) => {}
+    }
 }
 
-impl Drop for Connection {
-    /// However the task ends, the core learns of it.
+struct Entry<'a> {
+    hub: &'a Hub,
+    id: ConnectionId,
+}
+
+impl Drop for Entry<'_> {
     fn drop(&mut self) {
         self.hub.closed(self.id);
     }
 }
 
-impl Connection {
-    async fn run(&mut self) {
-        let wire = self.wire.clone();
-        let mut give_up_at = None;
-        loop {
-            let deadline = give_up_at;
-            let is_open = deadline.is_none();
-            let has_rest = self.has_rest;
-            tokio::select! {
-                read = poll_fn(|cx| self.poll_read(cx)), if is_open => match read {
-                    Ok(()) => continue,
-                    Err(Gone) => return,
-                },
-                () = wire.wake.notified() => {}
-                _ = wire.socket.writable(), if has_rest => {}
-                () = sleep_until(deadline) => return,
-            }
-            let all_is_written = self.write();
-            if self.hub.is_closing(self.id) {
-                if all_is_written {
-                    return;
-                }
-                give_up_at.get_or_insert_with(|| Instant::now() + CLOSING_PATIENCE);
-            }
-        }
+/// The reading side.
+struct Inlet<'a, R> {
+    hub: &'a Hub,
+    id: ConnectionId,
+    reader: R,
+    /// The beginning of a packet whose end has not come.
+    partial: Vec<u8>,
+}
+
+impl<R: AsyncRead + Unpin> Inlet<'_, R> {
+    /// Reads until the end, whether that comes in peace or not. Of a connection that is closing
+    /// too: to close with bytes unread would reset it and could cost the peer its last packet.
+    async fn read_all(&mut self) {
+        while poll_fn(|cx| self.poll_read(cx)).await {}
     }
 
-    /// Reads once and carries the packets to where they go. An error is the end of the stream,
-    /// whether in peace or not.
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>> {
+    /// Reads once and carries the packets to where they go; tells whether there may be more.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         READ_BUFFER.with_borrow_mut(|buffer| {
             let mut buffer = ReadBuf::new(buffer);
             let read = ready!(Pin::new(&mut self.reader).poll_read(cx, &mut buffer));
             let bytes = buffer.filled();
             if read.is_err() || bytes.is_empty() {
-                return Poll::Ready(Err(Gone));
+                return Poll::Ready(false);
             }
-            self.take(bytes);
-            Poll::Ready(Ok(()))
+            self.take(bytes, self.hub.now());
+            Poll::Ready(true)
         })
     }
 
-    fn take(&mut self, bytes: &[u8]) {
-        let now = self.hub.now();
+    fn take(&mut self, bytes: &[u8], now: Instant) {
         if self.partial.is_empty() {
             let received = self.hub.receive(self.id, bytes, now);
             self.partial.extend_from_slice(&bytes[received.consumed..]);
-        } else {
-            self.partial.extend_from_slice(bytes);
-            let received = self.hub.receive(self.id, &self.partial, now);
-            self.partial.drain(..received.consumed);
+            return;
         }
+        self.partial.extend_from_slice(bytes);
+        let received = self.hub.receive(self.id, &self.partial, now);
+        self.partial.drain(..received.consumed);
         if self.partial.is_empty() {
             self.partial = Vec::new();
         }
     }
+}
 
-    /// Writes as much as the socket takes and tells whether that was all.
-    fn write(&mut self) -> bool {
-        self.has_rest |= !self.wire.lock_rest().is_empty();
-        let mut bytes = Vec::new();
-        if self.has_rest {
-            if !self.wire.write_rest() {
-                return false;
-            }
-        } else {
-            match self.hub.take(self.id) {
-                Some(taken) => bytes = taken,
-                // Another task is writing; it wakes this one if there is more to do.
-                None => return false,
-            }
+/// Writes, each time it is woken, what there is to write; when the core has closed the
+/// connection, says so to the peer and waits for it to hang up.
+async fn write_all(hub: &Hub, id: ConnectionId, wire: &Wire, mut outlet: impl Outlet) {
+    loop {
+        wire.wake.notified().await;
+        let mut bytes = wire.take_rest();
+        if bytes.is_empty() && hub.take(id, &mut bytes) == Taken::ByAnother {
+            // Who is writing wakes this task if there is more to do.
+            continue;
         }
-        self.has_rest = self.hub.write(self.id, &self.wire, &mut bytes) == Written::Rest;
-        !self.has_rest
+        while !bytes.is_empty() {
+            if outlet.write(&bytes).await.is_err() {
+                return;
+            }
+            hub.written(id, &mut bytes);
+        }
+        if hub.is_closing(id) {
+            outlet.finish().await;
+            return std::future::pending().await;
+        }
     }
 }
 
-/// The stream has come to its end.
-struct Gone;
-
-async fn sleep_until(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline).await,
-        None => std::future::pending().await,
-    }
+/// Waits until the core has closed the connection, and then as long as is decent.
+async fn lose_patience(wire: &Wire) {
+    wire.closing.notified().await;
+    tokio::time::sleep(CLOSING_PATIENCE).await;
 }

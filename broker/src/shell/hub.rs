@@ -1,15 +1,15 @@
 //! Where all connections meet: the core behind its lock, and the sockets it speaks of.
 
-use std::collections::VecDeque;
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::Notify;
 use tokio::time::Instant as ShellInstant;
 
+use super::socket::Socket;
 use crate::core::time::Instant;
-use crate::core::{Change, ConnectionId, Core, Output, Received};
+use crate::core::{Change, ConnectionId, Core, Output, Received, Taken};
 use crate::store::Writer;
 
 /// What all tasks of the broker share.
@@ -30,23 +30,18 @@ struct State {
     wake_at: Option<Instant>,
 }
 
-/// The writing half of a connection's socket. Who took the outbox may write to it.
+/// The way to one connection's client.
 pub(super) struct Wire {
-    pub(super) socket: OwnedWriteHalf,
+    /// A plain socket, to which whoever took the outbox may write. Without it only the
+    /// connection's own task can write.
+    pub(super) socket: Option<Socket>,
     /// Wakes the connection's task: there is something to write, or the end has come.
     pub(super) wake: Notify,
-    /// What the socket did not take at once. Not empty only while the connection's own task
-    /// has the right to write.
-    pub(super) rest: Mutex<VecDeque<u8>>,
-}
-
-/// How far a write came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Written {
-    /// The outbox is empty and the right to write given back.
-    All,
-    /// The socket is full: the rest is the connection's own task's.
-    Rest,
+    /// Tells that the core has closed the connection.
+    pub(super) closing: Notify,
+    /// What the socket did not take at once. Not empty only while the right to write is on its
+    /// way to the connection's own task.
+    rest: Mutex<Vec<u8>>,
 }
 
 impl Hub {
@@ -65,12 +60,20 @@ impl Hub {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Enters a connection.
-    pub(super) fn open(&self, socket: OwnedWriteHalf) -> (ConnectionId, Arc<Wire>) {
-        let wire =
-            Arc::new(Wire { socket, wake: Notify::new(), rest: Mutex::new(VecDeque::new()) });
+    /// Enters a connection that was accepted at a moment.
+    pub(super) fn open(
+        &self,
+        socket: Option<Socket>,
+        accepted: Instant,
+    ) -> (ConnectionId, Arc<Wire>) {
+        let wire = Arc::new(Wire {
+            socket,
+            wake: Notify::new(),
+            closing: Notify::new(),
+            rest: Mutex::new(Vec::new()),
+        });
         let mut state = self.lock();
-        let id = state.core.open(self.now());
+        let id = state.core.open(accepted);
         if state.wires.len() <= id.index() {
             state.wires.resize(id.index() + 1, None);
         }
@@ -153,33 +156,30 @@ impl Hub {
     /// Does what the core orders, the lock released while bytes go to sockets.
     fn act(&self, mut state: MutexGuard<'_, State>) {
         let mut taken: Vec<(ConnectionId, Arc<Wire>, Vec<u8>)> = Vec::new();
-        let mut changes = Vec::new();
         while let Some(output) = state.core.poll_output() {
             match output {
                 Output::Flush(id) => {
+                    let Some(wire) = state.wire(id) else { continue };
                     let mut bytes = Vec::new();
-                    if let Some(wire) = state.wire(id)
-                        && state.core.take_outbox(id, &mut bytes)
-                    {
+                    if wire.socket.is_none() {
+                        wire.wake.notify_one();
+                    } else if state.core.take_outbox(id, &mut bytes) == Taken::Bytes {
                         taken.push((id, wire, bytes));
                     }
                 }
                 // The connection's own task writes the last bytes and closes.
                 Output::Close(id) => {
-                    if let Some(wire) = state.wire(id) {
-                        wire.wake.notify_one();
-                    }
+                    let Some(wire) = state.wire(id) else { continue };
+                    wire.closing.notify_one();
+                    wire.wake.notify_one();
                 }
-                Output::Store(change) => changes.push(change),
+                Output::Store(change) => state.store(change),
             }
         }
-        state.store(changes);
         self.wake_timers(&mut state);
         drop(state);
-        for (id, wire, mut bytes) in taken {
-            if self.write(id, &wire, &mut bytes) == Written::Rest {
-                wire.wake.notify_one();
-            }
+        for (id, wire, bytes) in taken {
+            self.write(id, &wire, bytes);
         }
     }
 
@@ -192,36 +192,43 @@ impl Hub {
         state.wake_at = next;
     }
 
-    /// Writes the bytes taken, and what gathers meanwhile, as far as the socket takes them.
-    pub(super) fn write(&self, id: ConnectionId, wire: &Wire, bytes: &mut Vec<u8>) -> Written {
-        loop {
+    /// Writes the bytes taken, and what gathers meanwhile, as far as the socket takes them; the
+    /// rest is the connection's own task's.
+    fn write(&self, id: ConnectionId, wire: &Wire, mut bytes: Vec<u8>) {
+        let Some(socket) = &wire.socket else { return };
+        while !bytes.is_empty() {
             let mut written = 0;
-            while written < bytes.len() {
-                match wire.socket.try_write(&bytes[written..]) {
+            while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
+                match socket.try_write(rest) {
                     Ok(length) => written += length,
-                    Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                        wire.lock_rest().extend(&bytes[written..]);
-                        return Written::Rest;
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        bytes.drain(..written);
+                        return wire.leave_rest(bytes);
                     }
                     // The reading side of the connection learns of it and ends.
                     Err(_) => break,
                 }
             }
-            let mut state = self.lock();
-            state.core.written(id, bytes, self.now());
-            if bytes.is_empty() {
-                if state.core.is_closing(id) {
-                    wire.wake.notify_one();
-                }
-                return Written::All;
-            }
+            self.written(id, &mut bytes);
+        }
+    }
+
+    /// The bytes were written; gives what has gathered meanwhile, or gives back the right to
+    /// write if that is nothing.
+    pub(super) fn written(&self, id: ConnectionId, bytes: &mut Vec<u8>) {
+        let mut state = self.lock();
+        state.core.written(id, bytes, self.now());
+        if bytes.is_empty()
+            && state.core.is_closing(id)
+            && let Some(wire) = state.wire(id)
+        {
+            wire.wake.notify_one();
         }
     }
 
     /// Takes what is in the outbox, if nobody else has the right to.
-    pub(super) fn take(&self, id: ConnectionId) -> Option<Vec<u8>> {
-        let mut bytes = Vec::new();
-        self.lock().core.take_outbox(id, &mut bytes).then_some(bytes)
+    pub(super) fn take(&self, id: ConnectionId, bytes: &mut Vec<u8>) -> Taken {
+        self.lock().core.take_outbox(id, bytes)
     }
 }
 
@@ -230,28 +237,26 @@ impl State {
         self.wires.get(id.index())?.clone()
     }
 
-    fn store(&mut self, changes: Vec<Change>) {
+    fn store(&mut self, change: Change) {
         if let Some(store) = &self.store {
-            store.submit(changes);
+            store.submit(change);
         }
     }
 }
 
 impl Wire {
-    pub(super) fn lock_rest(&self) -> MutexGuard<'_, VecDeque<u8>> {
-        self.rest.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Leaves the rest, and the right to write, to the connection's own task.
+    fn leave_rest(&self, bytes: Vec<u8>) {
+        *self.lock_rest() = bytes;
+        self.wake.notify_one();
     }
 
-    /// Writes what was left, and tells whether all of it is written.
-    pub(super) fn write_rest(&self) -> bool {
-        let mut rest = self.lock_rest();
-        while !rest.is_empty() {
-            match self.socket.try_write(rest.as_slices().0) {
-                Ok(length) => drop(rest.drain(..length)),
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return false,
-                Err(_) => rest.clear(),
-            }
-        }
-        true
+    /// Takes the rest, and with it the right to write, if any was left.
+    pub(super) fn take_rest(&self) -> Vec<u8> {
+        std::mem::take(&mut *self.lock_rest())
+    }
+
+    fn lock_rest(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.rest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,124 +1,195 @@
-//! Where the broker listens: addresses as URLs.
+//! One place the broker listens at: it accepts, shakes hands, and starts the connection's task.
 
-use std::error::Error;
-use std::fmt;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::str::FromStr;
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
-/// An address to listen on, as in `mqtt://127.0.0.1:1883`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Address {
-    host: String,
-    port: u16,
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio_rustls::TlsAcceptor;
+use tracing::{debug, warn};
+
+use super::address::{Address, Scheme, resolve};
+use super::connection::{Own, Shared, serve};
+use super::hub::Hub;
+use super::socket::Socket;
+use super::websocket;
+use crate::core::time::Instant;
+
+/// How long to wait when there are no descriptors left for a new connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A socket that listens.
+#[derive(Debug)]
+pub(super) enum Listener {
+    Network { scheme: Scheme, socket: TcpListener, tls: Option<Arc<ServerConfig>> },
+    Unix { socket: UnixListener, path: PathBuf },
 }
 
-/// The port registered for MQTT.
-const DEFAULT_PORT: u16 = 1883;
-
-impl Address {
-    /// The loopback address that needs no configuration.
-    pub fn loopback() -> Self {
-        Self { host: "127.0.0.1".into(), port: DEFAULT_PORT }
-    }
-
-    /// The socket addresses it stands for.
-    ///
-    /// # Errors
-    /// The host is unknown.
-    pub fn resolve(&self) -> std::io::Result<Vec<SocketAddr>> {
-        Ok((self.host.as_str(), self.port).to_socket_addrs()?.collect())
-    }
-
-    /// Whether only programs of this machine can reach it.
-    ///
-    /// # Errors
-    /// The host is unknown.
-    pub fn is_loopback(&self) -> std::io::Result<bool> {
-        Ok(self.resolve()?.iter().all(|address| address.ip().is_loopback()))
-    }
+/// What connections of a listener need to know.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms {
+    /// How long the handshakes before CONNECT may take.
+    pub(super) handshake_timeout: Duration,
+    /// The largest packet, in bytes.
+    pub(super) maximum_packet_size: usize,
 }
 
-impl FromStr for Address {
-    type Err = InvalidAddress;
-
-    fn from_str(url: &str) -> Result<Self, Self::Err> {
-        let (scheme, rest) = url.split_once("://").ok_or(InvalidAddress::NoScheme)?;
-        if scheme != "mqtt" {
-            return Err(InvalidAddress::UnknownScheme(scheme.into()));
-        }
-        let rest = rest.strip_suffix('/').unwrap_or(rest);
-        let (host, port) = match rest.rsplit_once(':') {
-            Some((host, port)) if !port.contains(']') => {
-                let port = port.parse().map_err(|_| InvalidAddress::Port(port.into()))?;
-                (host, port)
+impl Listener {
+    /// Listens at all addresses the URL stands for.
+    pub(super) async fn bind(
+        address: &Address,
+        tls: Option<Arc<ServerConfig>>,
+    ) -> io::Result<Vec<Self>> {
+        match address {
+            Address::Unix(path) => {
+                remove_stale_socket(path)?;
+                let socket = UnixListener::bind(path)?;
+                Ok(vec![Self::Unix { socket, path: path.clone() }])
             }
-            _ => (rest, DEFAULT_PORT),
-        };
-        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        if host.is_empty() || host.contains(':') && host.parse::<IpAddr>().is_err() {
-            return Err(InvalidAddress::Host(host.into()));
-        }
-        Ok(Self { host: host.into(), port })
-    }
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "mqtt://[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "mqtt://{}:{}", self.host, self.port)
+            Address::Network { scheme, host, port } => {
+                let mut listeners = Vec::new();
+                for address in resolve(host, *port)? {
+                    let socket = TcpListener::bind(address).await?;
+                    listeners.push(Self::Network { scheme: *scheme, socket, tls: tls.clone() });
+                }
+                Ok(listeners)
+            }
         }
     }
-}
 
-/// Why a text is no address to listen on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum InvalidAddress {
-    /// There is no `://` in it.
-    NoScheme,
-    /// The broker does not speak this.
-    UnknownScheme(String),
-    /// This is no host.
-    Host(String),
-    /// This is no port.
-    Port(String),
-}
-
-impl fmt::Display for InvalidAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// The URL it listens at, with the port the system chose.
+    pub(super) fn url(&self) -> String {
         match self {
-            Self::NoScheme => f.write_str("expected an address like mqtt://127.0.0.1:1883"),
-            Self::UnknownScheme(scheme) => write!(f, "unknown scheme {scheme:?}, expected mqtt"),
-            Self::Host(host) => write!(f, "{host:?} is no host"),
-            Self::Port(port) => write!(f, "{port:?} is no port"),
+            Self::Network { scheme, socket, .. } => match socket.local_addr() {
+                Ok(address) => format!("{}://{address}", scheme.name()),
+                Err(error) => format!("{}://({error})", scheme.name()),
+            },
+            Self::Unix { path, .. } => format!("unix://{}", path.display()),
+        }
+    }
+
+    /// The network address it listens at.
+    pub(super) fn local_address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Network { socket, .. } => socket.local_addr().ok(),
+            Self::Unix { .. } => None,
+        }
+    }
+
+    /// Accepts connections for ever.
+    pub(super) async fn accept_all(self, hub: Arc<Hub>, terms: Terms) {
+        loop {
+            if let Err(error) = self.accept(&hub, terms).await {
+                warn!(%error, listener = self.url(), "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+
+    async fn accept(&self, hub: &Arc<Hub>, terms: Terms) -> io::Result<()> {
+        let hub = hub.clone();
+        match self {
+            Self::Network { scheme, socket, tls } => {
+                let (stream, peer) = socket.accept().await?;
+                debug!(%peer, "accepted");
+                // Batching is the broker's own; Nagle's would only delay it.
+                stream.set_nodelay(true)?;
+                if *scheme == Scheme::Mqtt {
+                    tokio::spawn(serve_tcp(hub, stream));
+                } else {
+                    let handshake = Handshake { hub, terms, scheme: *scheme, tls: tls.clone() };
+                    tokio::spawn(handshake.run(stream, peer));
+                }
+            }
+            Self::Unix { socket, .. } => {
+                let (stream, _) = socket.accept().await?;
+                tokio::spawn(serve_unix(hub, stream));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Self::Unix { path, .. } = self {
+            let _ = fs::remove_file(path);
         }
     }
 }
 
-impl Error for InvalidAddress {}
+/// Removes what a broker that was killed has left behind, but nothing that is no socket.
+fn remove_stale_socket(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.file_type().is_socket() => {
+            if std::os::unix::net::UnixStream::connect(path).is_ok() {
+                return Err(io::ErrorKind::AddrInUse.into());
+            }
+            fs::remove_file(path)
+        }
+        _ => Ok(()),
+    }
+}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+async fn serve_tcp(hub: Arc<Hub>, stream: TcpStream) {
+    let (reader, writer) = stream.into_split();
+    let entry = hub.open(Some(Socket::Tcp(writer)), hub.now());
+    let outlet = Shared(entry.1.clone());
+    serve(hub, reader, outlet, entry).await;
+}
 
-    fn parse(url: &str) -> Result<String, InvalidAddress> {
-        url.parse().map(|address: Address| address.to_string())
+async fn serve_unix(hub: Arc<Hub>, stream: UnixStream) {
+    let (reader, writer) = stream.into_split();
+    let entry = hub.open(Some(Socket::Unix(writer)), hub.now());
+    let outlet = Shared(entry.1.clone());
+    serve(hub, reader, outlet, entry).await;
+}
+
+/// What comes before the first MQTT byte of an encrypted or WebSocket connection.
+struct Handshake {
+    hub: Arc<Hub>,
+    terms: Terms,
+    scheme: Scheme,
+    tls: Option<Arc<ServerConfig>>,
+}
+
+impl Handshake {
+    async fn run(self, stream: TcpStream, peer: SocketAddr) {
+        let accepted = self.hub.now();
+        let Some(tls) = self.tls.clone() else {
+            return self.above_tls(stream, peer, accepted).await;
+        };
+        let handshake = TlsAcceptor::from(tls).accept(stream);
+        match tokio::time::timeout(self.terms.handshake_timeout, handshake).await {
+            Ok(Ok(stream)) => self.above_tls(stream, peer, accepted).await,
+            Ok(Err(error)) => debug!(%peer, %error, "no TLS handshake"),
+            Err(_) => debug!(%peer, "no TLS handshake in time"),
+        }
     }
 
-    #[test]
-    fn addresses_are_urls() {
-        assert_eq!(parse("mqtt://localhost:1884").unwrap(), "mqtt://localhost:1884");
-        assert_eq!(parse("mqtt://0.0.0.0").unwrap(), "mqtt://0.0.0.0:1883");
-        assert_eq!(parse("mqtt://[::1]:0/").unwrap(), "mqtt://[::1]:0");
-        assert_eq!(parse("mqtt://[::1]").unwrap(), "mqtt://[::1]:1883");
-    }
-
-    #[test]
-    fn what_is_wrong_with_an_address_is_said() {
-        assert_eq!(parse("localhost"), Err(InvalidAddress::NoScheme));
-        assert_eq!(parse("http://a"), Err(InvalidAddress::UnknownScheme("http".into())));
-        assert_eq!(parse("mqtt://a:b"), Err(InvalidAddress::Port("b".into())));
-        assert_eq!(parse("mqtt://:1883"), Err(InvalidAddress::Host(String::new())));
+    async fn above_tls<S>(self, stream: S, peer: SocketAddr, accepted: Instant)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        if !self.scheme.is_websocket() {
+            let (reader, writer) = tokio::io::split(stream);
+            let entry = self.hub.open(None, accepted);
+            return serve(self.hub, reader, Own(writer), entry).await;
+        }
+        let handshake = websocket::accept(stream, self.terms.maximum_packet_size);
+        match tokio::time::timeout(self.terms.handshake_timeout, handshake).await {
+            Ok(Ok((reader, writer))) => {
+                let entry = self.hub.open(None, accepted);
+                serve(self.hub, reader, writer, entry).await;
+            }
+            Ok(Err(error)) => debug!(%peer, %error, "no WebSocket handshake"),
+            Err(_) => debug!(%peer, "no WebSocket handshake in time"),
+        }
     }
 }

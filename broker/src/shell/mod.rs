@@ -3,11 +3,17 @@
 //! A connection's task reads, and what it read it carries through the core to the sockets of
 //! all receivers, in one go: one read, one pass under the core's lock, one write for each
 //! receiver. Only what a socket does not take at once is left to the receiver's own task.
+//! Encrypted and WebSocket connections are written by their own tasks alone.
 
+mod address;
 mod connection;
 mod hub;
 mod listener;
 mod server;
+mod socket;
+mod tls;
+mod websocket;
 
-pub use listener::{Address, InvalidAddress};
+pub use address::{Address, InvalidAddress, Scheme};
 pub use server::{Options, Server, StartError};
+pub use tls::{TlsError, TlsFiles};

@@ -8,13 +8,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use tokio::net::TcpListener;
 use tokio::time::Instant as ShellInstant;
-use tracing::{debug, info, warn};
+use tracing::info;
 
-use super::connection::serve;
+use super::address::Address;
 use super::hub::Hub;
-use super::listener::Address;
+use super::listener::{Listener, Terms};
+use super::tls::{TlsError, TlsFiles};
 use crate::core::limits::Limits;
 use crate::core::time::{Instant, WallClock};
 use crate::core::{Config, Core};
@@ -23,9 +23,6 @@ use crate::store::{self, RedbStore, Writer};
 /// How long clients may take to accept their DISCONNECT when the broker stops.
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(2);
 
-/// How long to wait when there are no descriptors left for a new connection.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
 /// What a broker is started with.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -33,6 +30,8 @@ pub struct Options {
     pub listen: Vec<Address>,
     /// Where to keep what outlives the process; nowhere is nothing.
     pub state_dir: Option<PathBuf>,
+    /// The certificate for encrypted addresses.
+    pub tls: Option<TlsFiles>,
     /// Whether clients from other machines need no authentication.
     pub allow_anonymous: bool,
     /// What clients are granted.
@@ -42,7 +41,8 @@ pub struct Options {
 /// A broker that listens.
 pub struct Server {
     hub: Arc<Hub>,
-    listeners: Vec<TcpListener>,
+    listeners: Vec<Listener>,
+    terms: Terms,
 }
 
 impl fmt::Debug for Server {
@@ -67,22 +67,31 @@ impl Server {
         // A port in use is found out before the store is touched.
         let mut listeners = Vec::new();
         for address in &addresses {
-            listeners.extend(listen(address).await?);
+            listeners.extend(listen(address, options.tls.as_ref()).await?);
         }
         let hub = Arc::new(open_hub(&options)?);
-        Ok(Self { hub, listeners })
+        let terms = Terms {
+            handshake_timeout: options.limits.connect_timeout,
+            maximum_packet_size: options.limits.maximum_packet_size as usize,
+        };
+        Ok(Self { hub, listeners, terms })
     }
 
-    /// The addresses it listens on, ports chosen by the system included.
+    /// The network addresses it listens on, ports chosen by the system included.
     pub fn local_addresses(&self) -> Vec<SocketAddr> {
-        self.listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+        self.listeners.iter().filter_map(Listener::local_address).collect()
+    }
+
+    /// The URLs it listens at, in the order they were asked for.
+    pub fn urls(&self) -> Vec<String> {
+        self.listeners.iter().map(Listener::url).collect()
     }
 
     /// Serves clients until `stop` is ready, then says goodbye to them.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let mut tasks = tokio::task::JoinSet::new();
         for listener in self.listeners {
-            tasks.spawn(accept(self.hub.clone(), listener));
+            tasks.spawn(listener.accept_all(self.hub.clone(), self.terms));
         }
         let hub = self.hub.clone();
         tasks.spawn(async move { hub.run_timers().await });
@@ -96,21 +105,25 @@ impl Server {
 /// A door to the world wants a lock, or a word that it wants none.
 fn refuse_open_doors(addresses: &[Address]) -> Result<(), StartError> {
     for address in addresses {
-        let is_loopback = address.is_loopback();
-        if !is_loopback.map_err(|error| StartError::Listen(address.clone(), error))? {
+        let is_local = address.is_local();
+        if !is_local.map_err(|error| StartError::Listen(address.clone(), error))? {
             return Err(StartError::OpenDoor(address.clone()));
         }
     }
     Ok(())
 }
 
-async fn listen(address: &Address) -> Result<Vec<TcpListener>, StartError> {
-    let failed = |error| StartError::Listen(address.clone(), error);
-    let mut listeners = Vec::new();
-    for socket_address in address.resolve().map_err(failed)? {
-        listeners.push(TcpListener::bind(socket_address).await.map_err(failed)?);
-    }
-    Ok(listeners)
+async fn listen(address: &Address, tls: Option<&TlsFiles>) -> Result<Vec<Listener>, StartError> {
+    let config = match address {
+        Address::Network { scheme, .. } if scheme.is_encrypted() => {
+            let files = tls.ok_or_else(|| StartError::NoCertificate(address.clone()))?;
+            let config = files.server_config(scheme.is_websocket());
+            Some(Arc::new(config.map_err(StartError::Tls)?))
+        }
+        _ => None,
+    };
+    let listeners = Listener::bind(address, config).await;
+    listeners.map_err(|error| StartError::Listen(address.clone(), error))
 }
 
 fn open_hub(options: &Options) -> Result<Hub, StartError> {
@@ -144,21 +157,6 @@ fn random_id() -> Result<String, getrandom::Error> {
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-async fn accept(hub: Arc<Hub>, listener: TcpListener) {
-    loop {
-        match listener.accept().await {
-            Ok((stream, peer)) => {
-                debug!(%peer, "connected");
-                tokio::spawn(serve(hub.clone(), stream));
-            }
-            Err(error) => {
-                warn!(%error, "cannot accept a connection");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
-}
-
 /// Why a broker does not start.
 #[derive(Debug)]
 pub enum StartError {
@@ -166,6 +164,10 @@ pub enum StartError {
     Listen(Address, io::Error),
     /// The address can be reached from other machines and clients need no authentication.
     OpenDoor(Address),
+    /// The address is encrypted and there is no certificate.
+    NoCertificate(Address),
+    /// Certificate or key cannot be used.
+    Tls(TlsError),
     /// The store cannot be used.
     Store(PathBuf, store::StoreError),
     /// The system has no randomness.
@@ -181,6 +183,10 @@ impl fmt::Display for StartError {
                 "{address} can be reached from other machines by anyone; \
                  say --allow-anonymous if that is what you want"
             ),
+            Self::NoCertificate(address) => {
+                write!(f, "{address} needs a certificate; say --tls-cert FILE and --tls-key FILE")
+            }
+            Self::Tls(error) => write!(f, "cannot use TLS: {error}"),
             Self::Store(directory, error) => {
                 write!(f, "cannot use the store in {}: {error}", directory.display())
             }

@@ -27,12 +27,10 @@ impl Writer {
         Ok(Self { changes, thread })
     }
 
-    /// Hands over changes, to be written in this order.
-    pub fn submit(&self, changes: impl IntoIterator<Item = Change>) {
-        for change in changes {
-            // The thread ends before its sender only if it failed, which it has logged.
-            let _ = self.changes.send(change);
-        }
+    /// Hands over a change, to be written after those before it.
+    pub fn submit(&self, change: Change) {
+        // The thread ends before its sender only if it panicked.
+        let _ = self.changes.send(change);
     }
 
     /// Waits until everything handed over is written.

@@ -2,12 +2,12 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use mqtt_broker::core::limits::Limits;
 use mqtt_broker::core::time::{Instant, WallClock};
-use mqtt_broker::core::{Change, Config, ConnectionId, Core, Output};
+use mqtt_broker::core::{Change, Config, ConnectionId, Core, Output, Taken};
 use mqtt_protocol::delivery::AcknowledgedQoS;
 use mqtt_protocol::*;
 
@@ -17,10 +17,21 @@ pub type Client = ConnectionId;
 pub struct Broker {
     pub core: Core,
     pub now: Instant,
+    limits: Limits,
     /// What each connection was sent and has not been looked at.
-    sent: HashMap<Client, Vec<u8>>,
+    sent: HashMap<Client, Inbox>,
+    /// What was taken for clients that do not read.
+    stuck: HashMap<Client, Vec<u8>>,
     closed: Vec<Client>,
     pub stored: Vec<Change>,
+}
+
+/// The bytes a client was sent.
+#[derive(Default)]
+struct Inbox {
+    fresh: Vec<u8>,
+    /// Tests are short: what packets borrow from is not given back.
+    looked_at: &'static [u8],
 }
 
 impl Broker {
@@ -31,14 +42,44 @@ impl Broker {
     pub fn with_limits(limits: Limits) -> Self {
         let now = Instant::from_nanos(1_000_000_000);
         let wall_clock = WallClock { unix: Duration::from_secs(1_800_000_000), at: now };
-        let config = Config { limits, wall_clock, run_id: "run".into() };
+        let config = Config { limits: limits.clone(), wall_clock, run_id: "run".into() };
         Self {
             core: Core::new(config),
             now,
+            limits,
             sent: HashMap::new(),
+            stuck: HashMap::new(),
             closed: Vec::new(),
             stored: Vec::new(),
         }
+    }
+
+    /// The broker stops in good order and another one goes on with what it has stored.
+    pub fn restart(mut self) -> Self {
+        self.core.shut_down(self.now);
+        self.settle();
+        let mut next = Self::with_limits(self.limits);
+        next.now = self.now;
+        let mut retained = BTreeMap::new();
+        let mut sessions = BTreeMap::new();
+        for change in self.stored {
+            match change {
+                Change::Retained(message) => {
+                    retained.insert(message.topic().as_str().to_string(), message);
+                }
+                Change::RetainedCleared(topic) => drop(retained.remove(&*topic)),
+                Change::Session(saved) => drop(sessions.insert(saved.client_id.clone(), saved)),
+                Change::SessionEnded(client_id) => drop(sessions.remove(&client_id)),
+            }
+        }
+        for message in retained.into_values() {
+            next.core.restore_retained((*message).clone(), next.now);
+        }
+        for saved in sessions.into_values() {
+            next.core.restore_session(*saved, next.now);
+        }
+        next.pass(Duration::ZERO);
+        next
     }
 
     /// Opens a connection and says nothing.
@@ -125,13 +166,31 @@ impl Broker {
 
     fn write(&mut self, client: Client) {
         let mut buffer = Vec::new();
-        if self.core.take_outbox(client, &mut buffer) {
-            while !buffer.is_empty() {
-                self.sent.entry(client).or_default().extend_from_slice(&buffer);
-                self.core.written(client, &mut buffer, self.now);
+        if let Some(stuck) = self.stuck.get_mut(&client) {
+            if self.core.take_outbox(client, &mut buffer) == Taken::Bytes {
+                stuck.append(&mut buffer);
             }
+        } else if self.core.take_outbox(client, &mut buffer) == Taken::Bytes {
+            self.write_out(client, buffer);
+        }
+    }
+
+    fn write_out(&mut self, client: Client, mut buffer: Vec<u8>) {
+        while !buffer.is_empty() {
+            self.sent.entry(client).or_default().fresh.extend_from_slice(&buffer);
             self.core.written(client, &mut buffer, self.now);
         }
+    }
+
+    /// The client reads nothing until [`read_on`](Self::read_on): its socket is full.
+    pub fn stop_reading(&mut self, client: Client) {
+        self.stuck.insert(client, Vec::new());
+    }
+
+    pub fn read_on(&mut self, client: Client) {
+        let buffer = self.stuck.remove(&client).unwrap_or_default();
+        self.write_out(client, buffer);
+        self.settle();
     }
 
     /// The next packet the client was sent.
@@ -141,15 +200,16 @@ impl Broker {
 
     /// The next packet the client was sent, if there is one.
     pub fn try_receive(&mut self, client: Client) -> Option<Packet<'static>> {
-        let bytes = self.sent.entry(client).or_default();
-        if bytes.is_empty() {
+        let inbox = self.sent.entry(client).or_default();
+        if inbox.looked_at.is_empty() {
+            inbox.looked_at = std::mem::take(&mut inbox.fresh).leak();
+        }
+        if inbox.looked_at.is_empty() {
             return None;
         }
-        // Tests are short: what packets borrow from is not given back.
-        let all: &'static [u8] = bytes.clone().leak();
-        match decode(all, usize::MAX).expect("the broker sends packets") {
+        match decode(inbox.looked_at, usize::MAX).expect("the broker sends packets") {
             Decoded::Packet { packet, length } => {
-                bytes.drain(..length);
+                inbox.looked_at = &inbox.looked_at[length..];
                 Some(packet)
             }
             Decoded::Incomplete { .. } => panic!("the broker sent half a packet"),
@@ -182,12 +242,30 @@ impl Broker {
 
     /// Subscribes with default options and takes the SUBACK.
     pub fn subscribe(&mut self, client: Client, filter: &str, qos: QoS) {
-        self.subscribe_with(client, Subscription::new(TopicFilter::new(filter).unwrap(), qos));
+        self.subscribe_with(client, subscription(filter, qos));
     }
 
     pub fn subscribe_with(&mut self, client: Client, subscription: Subscription<'_>) {
         let reason = self.try_subscribe(client, subscription, None);
         assert!(!reason.is_error(), "{reason}");
+    }
+
+    /// Subscribes with an identifier.
+    pub fn subscribe_as(&mut self, client: Client, filter: &str, qos: QoS, identifier: u32) {
+        let reason = self.try_subscribe(client, subscription(filter, qos), Some(identifier));
+        assert!(!reason.is_error(), "{reason}");
+    }
+
+    /// Unsubscribes and gives the reasons in the UNSUBACK.
+    pub fn unsubscribe(&mut self, client: Client, filters: &[&str]) -> Vec<ReasonCode> {
+        let filters = filters.iter().map(|filter| TopicFilter::new(filter).unwrap()).collect();
+        let properties = UnsubscribeProperties::default();
+        let unsubscribe = Unsubscribe { packet_id: id(78), properties, filters };
+        self.send(client, &Packet::Unsubscribe(unsubscribe));
+        match self.receive(client) {
+            Packet::UnsubAck(unsuback) if unsuback.packet_id == id(78) => unsuback.reasons,
+            other => panic!("no UNSUBACK: {other:?}"),
+        }
     }
 
     pub fn try_subscribe(
@@ -235,6 +313,10 @@ impl Broker {
     }
 }
 
+pub fn subscription(filter: &str, qos: QoS) -> Subscription<'_> {
+    Subscription::new(TopicFilter::new(filter).unwrap(), qos)
+}
+
 pub fn connect(client_id: &str) -> Connect<'_> {
     Connect { client_id: Text::new(client_id).unwrap(), ..Connect::default() }
 }
@@ -251,6 +333,12 @@ pub fn will<'a>(topic: &'a str, payload: &'a str, delay: Option<u32>) -> Will<'a
 
 pub fn publish<'a>(topic: &'a str, payload: &'a str) -> Publish<'a> {
     Publish::at_most_once(TopicName::new(topic).unwrap(), payload.as_bytes())
+}
+
+/// A first transmission.
+pub fn publish_at<'a>(qos: QoS, number: u16, topic: &'a str, payload: &'a str) -> Publish<'a> {
+    let delivery = AcknowledgedQoS::new(qos).map(|qos| qos.delivery(id(number)));
+    Publish { delivery: delivery.unwrap_or(Delivery::AtMostOnce), ..publish(topic, payload) }
 }
 
 pub fn retained<'a>(topic: &'a str, payload: &'a str) -> Packet<'a> {
@@ -273,6 +361,14 @@ pub fn as_publish<'a>(packet: &'a Packet<'static>) -> &'a Publish<'static> {
     match packet {
         Packet::Publish(publish) => publish,
         other => panic!("not a PUBLISH: {other:?}"),
+    }
+}
+
+/// Topics by name, for a client that knows no aliases.
+pub fn topic(packet: &Packet<'static>) -> &'static str {
+    match as_publish(packet).topic {
+        PublishTopic::Name(name) => name.as_str(),
+        other => panic!("an alias: {other:?}"),
     }
 }
 
