@@ -231,6 +231,8 @@ impl Core {
                 self.detach(session, now);
             }
         }
+        // Messages have come for sessions since they were saved, the last wills among them.
+        self.save_sessions();
     }
 
     /// Sends DISCONNECT and ends the connection. [MQTT-3.14.4-1] [MQTT-3.14.4-2]
@@ -266,6 +268,7 @@ impl Core {
     fn detach(&mut self, id: SessionId, now: Instant) {
         let Some(session) = self.session(id) else { return };
         session.connection = None;
+        session.away_since = now;
         if !session.is_persistent() {
             return self.end_session(id, now);
         }
@@ -279,7 +282,7 @@ impl Core {
         if let Some(expiry) = expiry {
             self.timers.set(now + expiry, Timer::SessionExpiry(id, epoch));
         }
-        self.save_session(id, now);
+        self.save_session(id);
     }
 
     /// Forgets the session; its will is published if it still has one. [MQTT-3.1.2-8]

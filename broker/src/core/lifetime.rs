@@ -28,7 +28,7 @@ impl Core {
                 Timer::KeepAlive(id) => self.check_keep_alive(id, now),
                 Timer::Will(id, epoch) if self.is_away(id, epoch) => {
                     self.publish_will(id, now);
-                    self.save_session(id, now);
+                    self.save_session(id);
                 }
                 Timer::SessionExpiry(id, epoch) if self.is_away(id, epoch) => {
                     self.end_session(id, now);

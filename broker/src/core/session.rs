@@ -9,6 +9,7 @@ use mqtt_protocol::{QoS, RetainHandling, SubscriptionIdentifier};
 use super::connection::ConnectionId;
 use super::limits::Limits;
 use super::message::{Message, Queued};
+use super::time::Instant;
 
 /// Names a session while it exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,6 +32,8 @@ pub(super) struct Session {
     pub(super) client_id: Box<str>,
     /// The client's connection, while it has one.
     pub(super) connection: Option<ConnectionId>,
+    /// When the last connection was lost.
+    pub(super) away_since: Instant,
     /// Counts the connections, so that timers set for an earlier one do nothing.
     pub(super) epoch: u64,
     /// How long the session outlives the connection; `None` is for ever.
@@ -82,6 +85,7 @@ impl Session {
         Self {
             client_id: client_id.into(),
             connection: None,
+            away_since: Instant::default(),
             epoch: 0,
             expiry: Some(Duration::ZERO),
             subscriptions: HashMap::new(),

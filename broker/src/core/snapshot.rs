@@ -50,10 +50,18 @@ pub struct SavedSession {
 
 impl Core {
     /// Hands a session that has no connection to the store.
-    pub(super) fn save_session(&mut self, id: SessionId, now: Instant) {
+    pub(super) fn save_session(&mut self, id: SessionId) {
         let Some(session) = self.session(id) else { return };
-        let saved = session.save(now);
+        let saved = session.save();
         self.store(Change::Session(Box::new(saved)));
+    }
+
+    /// Hands every session to the store, once none has a connection.
+    pub(super) fn save_sessions(&mut self) {
+        let ids = self.sessions.iter().map(|(number, _)| SessionId::new(number as u32));
+        for id in ids.collect::<Vec<_>>() {
+            self.save_session(id);
+        }
     }
 
     /// Takes back a retained message, before the first client is there.
@@ -89,12 +97,12 @@ impl Core {
 }
 
 impl Session {
-    fn save(&self, now: Instant) -> SavedSession {
+    fn save(&self) -> SavedSession {
         let options = self.subscriptions.iter();
         let in_flight = self.outgoing.iter();
         SavedSession {
             client_id: self.client_id.clone(),
-            since: now,
+            since: self.away_since,
             expiry: self.expiry,
             subscriptions: options.map(|(filter, &options)| (filter.clone(), options)).collect(),
             queue: self.queue.iter().cloned().collect(),
@@ -108,6 +116,7 @@ impl Session {
     }
 
     fn restore(&mut self, saved: SavedSession) {
+        self.away_since = saved.since;
         self.expiry = saved.expiry;
         self.will = saved.will;
         if saved.in_flight.is_empty() {

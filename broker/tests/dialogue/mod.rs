@@ -1,6 +1,6 @@
 //! A broker core with hand-driven clients: packets in, packets out, time as a variable.
 
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
