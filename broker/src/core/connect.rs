@@ -120,7 +120,7 @@ impl Core {
         if let Some(connection) = self.connection(from) {
             connection.accept(id, connect, &limits);
             if let Some(patience) = connection.patience {
-                self.timers.set(now + patience, Timer::KeepAlive(from));
+                self.set_timer(now + patience, Timer::KeepAlive(from));
             }
         }
     }
@@ -276,11 +276,11 @@ impl Core {
         let (epoch, expiry) = (session.epoch, session.expiry);
         match session.will.as_ref().map(|will| will.delay) {
             Some(Duration::ZERO) => self.publish_will(id, now),
-            Some(delay) => self.timers.set(now + delay, Timer::Will(id, epoch)),
+            Some(delay) => self.set_timer(now + delay, Timer::Will(id, epoch)),
             None => {}
         }
         if let Some(expiry) = expiry {
-            self.timers.set(now + expiry, Timer::SessionExpiry(id, epoch));
+            self.set_timer(now + expiry, Timer::SessionExpiry(id, epoch));
         }
         self.save_session(id);
     }

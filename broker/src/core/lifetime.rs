@@ -39,14 +39,33 @@ impl Core {
         }
     }
 
+    /// Sets a timer. What clients leave behind when they come and go is bounded.
+    pub(super) fn set_timer(&mut self, at: Instant, timer: Timer) {
+        self.timers.set(at, timer);
+        if self.timers.is_crowded() {
+            let mut timers = std::mem::take(&mut self.timers);
+            timers.retain(|timer| self.has_meaning(timer));
+            self.timers = timers;
+        }
+    }
+
+    fn has_meaning(&self, timer: Timer) -> bool {
+        match timer {
+            Timer::Handshake(id) => self.state(id) == Some(State::Handshake),
+            Timer::KeepAlive(id) => matches!(self.state(id), Some(State::Open(_))),
+            Timer::Will(id, epoch) | Timer::SessionExpiry(id, epoch) => self.is_away(id, epoch),
+            Timer::RetainedExpiry => true,
+        }
+    }
+
     /// Whether the session is without a connection, and the last one was of this epoch.
-    fn is_away(&mut self, id: SessionId, epoch: u64) -> bool {
-        self.session(id)
-            .is_some_and(|session| session.epoch == epoch && session.connection.is_none())
+    fn is_away(&self, id: SessionId, epoch: u64) -> bool {
+        let session = self.sessions.get(id.number() as usize);
+        session.is_some_and(|session| session.epoch == epoch && session.connection.is_none())
     }
 
     fn check_handshake(&mut self, id: ConnectionId) {
-        if self.connection(id).is_some_and(|connection| connection.state == State::Handshake) {
+        if self.state(id) == Some(State::Handshake) {
             self.close(id);
         }
     }
@@ -60,7 +79,7 @@ impl Core {
         };
         let deadline = connection.last_heard + patience;
         if deadline > now {
-            return self.timers.set(deadline, Timer::KeepAlive(id));
+            return self.set_timer(deadline, Timer::KeepAlive(id));
         }
         self.disconnect(id, ReasonCode::KeepAliveTimeout, "silent beyond the keep alive", now);
     }
@@ -85,7 +104,7 @@ impl Core {
         }
         if self.retained.any_expires() {
             self.retained_expiry_is_set = true;
-            self.timers.set(now + RETAINED_EXPIRY_INTERVAL, Timer::RetainedExpiry);
+            self.set_timer(now + RETAINED_EXPIRY_INTERVAL, Timer::RetainedExpiry);
         }
     }
 }

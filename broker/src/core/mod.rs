@@ -138,7 +138,7 @@ impl Core {
         self.generation = self.generation.wrapping_add(1);
         let index = self.connections.insert(Connection::new(self.generation, now));
         let id = ConnectionId { index: index as u32, generation: self.generation };
-        self.timers.set(now + self.config.limits.connect_timeout, Timer::Handshake(id));
+        self.set_timer(now + self.config.limits.connect_timeout, Timer::Handshake(id));
         id
     }
 
@@ -165,7 +165,7 @@ impl Core {
     /// The largest packet the connection may send now, in bytes; none while it is closing.
     fn maximum_packet_size(&self, id: ConnectionId) -> Option<usize> {
         let limits = &self.config.limits;
-        match self.connections.get(id.index())?.state {
+        match self.state(id)? {
             State::Handshake => Some(limits.maximum_connect_size),
             State::Open(_) => Some(limits.maximum_packet_size as usize),
             State::Closing => None,
@@ -271,12 +271,7 @@ impl Core {
 
     /// Whether the connection is to be closed once its outbox is written.
     pub fn is_closing(&self, id: ConnectionId) -> bool {
-        match self.connections.get(id.index()) {
-            Some(connection) if connection.generation == id.generation => {
-                connection.state == State::Closing
-            }
-            _ => true,
-        }
+        self.state(id).is_none_or(|state| state == State::Closing)
     }
 
     /// How many clients are connected.
@@ -297,6 +292,16 @@ impl Core {
     /// How many QoS 0 messages were dropped because their receivers did not read.
     pub fn dropped_messages(&self) -> u64 {
         self.dropped
+    }
+
+    /// How many timers are set.
+    pub fn timer_count(&self) -> usize {
+        self.timers.len()
+    }
+
+    fn state(&self, id: ConnectionId) -> Option<State> {
+        let connection = self.connections.get(id.index())?;
+        (connection.generation == id.generation).then_some(connection.state)
     }
 
     fn connection(&mut self, id: ConnectionId) -> Option<&mut Connection> {

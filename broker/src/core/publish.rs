@@ -96,7 +96,7 @@ impl Core {
     pub(super) fn keep_retained(&mut self, message: Arc<Message>, now: Instant) {
         if message.expires.is_some() && !self.retained_expiry_is_set {
             self.retained_expiry_is_set = true;
-            self.timers.set(now + super::lifetime::RETAINED_EXPIRY_INTERVAL, Timer::RetainedExpiry);
+            self.set_timer(now + super::lifetime::RETAINED_EXPIRY_INTERVAL, Timer::RetainedExpiry);
         }
         self.retained.set(message);
     }

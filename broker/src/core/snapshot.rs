@@ -88,10 +88,10 @@ impl Core {
             }
         }
         if let Some(delay) = will_delay {
-            self.timers.set((since + delay).max(now), Timer::Will(id, self.epoch));
+            self.set_timer((since + delay).max(now), Timer::Will(id, self.epoch));
         }
         if let Some(expiry) = expiry {
-            self.timers.set((since + expiry).max(now), Timer::SessionExpiry(id, self.epoch));
+            self.set_timer((since + expiry).max(now), Timer::SessionExpiry(id, self.epoch));
         }
     }
 }

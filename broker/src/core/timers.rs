@@ -24,20 +24,43 @@ pub(super) enum Timer {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Timers(BinaryHeap<Reverse<(Instant, Timer)>>);
+pub(super) struct Timers {
+    heap: BinaryHeap<Reverse<(Instant, Timer)>>,
+    /// Meaningless entries are looked for when there are more than so many.
+    crowded: usize,
+}
+
+/// Below this many entries it is not worth to look for meaningless ones.
+const ALWAYS_FEW: usize = 64;
 
 impl Timers {
     pub(super) fn set(&mut self, at: Instant, timer: Timer) {
-        self.0.push(Reverse((at, timer)));
+        self.heap.push(Reverse((at, timer)));
+    }
+
+    /// Whether so many entries have gathered that meaningless ones should be forgotten.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.heap.len() > self.crowded.max(ALWAYS_FEW)
+    }
+
+    /// Forgets the entries without meaning. As many as are left have to come before it is worth
+    /// to look again, so that an entry costs the same however many there are.
+    pub(super) fn retain(&mut self, has_meaning: impl Fn(Timer) -> bool) {
+        self.heap.retain(|Reverse((_, timer))| has_meaning(*timer));
+        self.crowded = 2 * self.heap.len();
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.heap.len()
     }
 
     pub(super) fn next(&self) -> Option<Instant> {
-        self.0.peek().map(|Reverse((at, _))| *at)
+        self.heap.peek().map(|Reverse((at, _))| *at)
     }
 
     /// Takes the earliest timer that is due.
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<Timer> {
-        let entry = self.0.peek_mut().filter(|entry| entry.0.0 <= now)?;
+        let entry = self.heap.peek_mut().filter(|entry| entry.0.0 <= now)?;
         let Reverse((_, timer)) = PeekMut::pop(entry);
         Some(timer)
     }
