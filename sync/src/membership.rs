@@ -10,6 +10,9 @@ use crate::{Condition, Engine, Moment, Output, Publish, notice};
 const SETTLING_SECS: f64 = 0.3;
 /// How far apart the peers' turns are when one of them must do something, in seconds.
 const TURN_SECS: f64 = 1.5;
+/// How long the author of the held timeline waits for more of what put the room in doubt. Two authors who answered at
+/// once would answer each other's answers without end. In seconds.
+const DOUBT_LASTS_SECS: f64 = 0.5;
 /// A running line is written anew this often, so that what the room keeps is never much older, in seconds.
 const RESTATE_EVERY_SECS: f64 = 60.0;
 /// A change of presence must last this long to be told, in seconds.
@@ -28,9 +31,14 @@ pub(crate) struct Membership {
     /// Whether the player ever followed the room: from then on another file is a wish for the room.
     pub(crate) has_followed: bool,
     has_acted_alone: bool,
+    /// Whether a timeline has come since the room was lost or entered, and whether it was a new one.
+    has_timeline: bool,
+    has_changed: bool,
     told: Option<Told>,
     next_drift: Option<Moment>,
     restate_from: Option<Moment>,
+    /// When a timeline last put in doubt what the room keeps.
+    doubted_at: Option<Moment>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -40,8 +48,6 @@ enum Link {
     /// The room's messages are coming in.
     Settling {
         since: Moment,
-        has_timeline: bool,
-        has_changed: bool,
     },
     Settled,
     /// For good.
@@ -87,8 +93,7 @@ impl Engine {
         if self.membership.has_settled && !self.membership.is_connected() {
             self.out.push_back(notice::found());
         }
-        self.membership.link =
-            Link::Settling { since: now, has_timeline: false, has_changed: false };
+        self.membership.link = Link::Settling { since: now };
         self.membership.told = None;
         self.clock.connected(now);
     }
@@ -99,6 +104,8 @@ impl Engine {
             self.out.push_back(notice::lost());
         }
         self.membership.link = Link::Away;
+        self.membership.has_timeline = false;
+        self.membership.has_changed = false;
         self.membership.restate_from = None;
         self.wish = None;
         self.clock.disconnected();
@@ -135,12 +142,12 @@ impl Engine {
         let was_own = self.ledger.held().is_some_and(|held| held.peer == self.id);
         let verdict = self.ledger.arrive(timeline.clone());
         let is_new = matches!(verdict, Verdict::Taken | Verdict::TakenInATie);
-        if let Link::Settling { has_timeline, has_changed, .. } = &mut self.membership.link {
-            *has_timeline = true;
-            *has_changed |= is_new;
-            return Ok(());
+        self.membership.has_timeline = true;
+        self.membership.has_changed |= is_new;
+        if verdict == Verdict::Refused {
+            self.membership.doubted_at = Some(now);
         }
-        if is_new {
+        if is_new && self.membership.is_settled() {
             // A wish that is still on its way was made for another line.
             self.wish = self.wish.filter(|_| self.player.seek.is_viewer_seeking());
             let is_tie = was_own && verdict == Verdict::TakenInATie;
@@ -263,7 +270,7 @@ impl Engine {
 
     /// The room is complete once what it keeps has come and the time is known.
     fn settle(&mut self, now: Moment) {
-        let Link::Settling { since, has_timeline, has_changed } = self.membership.link else {
+        let Link::Settling { since } = self.membership.link else {
             return;
         };
         if now - since < SETTLING_SECS || self.clock.reference().is_none() {
@@ -273,13 +280,14 @@ impl Engine {
         let has_acted_alone = std::mem::take(&mut self.membership.has_acted_alone);
         self.membership.link = Link::Settled;
         self.membership.next_drift = Some(now);
-        if !has_timeline {
+        if !self.membership.has_timeline {
             self.ledger.doubt();
+            self.membership.doubted_at = Some(now);
         }
         if is_first {
             self.out.push_back(notice::entered(self.people.count()));
             self.wake_empty_room(now);
-        } else if has_acted_alone && !has_changed {
+        } else if has_acted_alone && !self.membership.has_changed {
             self.bring_back_wish(now);
         }
         self.consider_file(now);
@@ -357,7 +365,9 @@ impl Engine {
             self.membership.restate_from = None;
             return;
         };
-        let due = self.membership.restate_from.map_or(due, |from| from.min(due));
+        // A turn counts from when its reason first stood; a doubt counts from its last cause.
+        let first = self.membership.restate_from.filter(|_| !self.ledger.is_room_in_doubt());
+        let due = first.map_or(due, |from| from.min(due));
         self.membership.restate_from = Some(due);
         if now < due {
             return;
@@ -373,7 +383,8 @@ impl Engine {
         let held = self.ledger.held()?;
         let turn = TURN_SECS * (1 + self.people.rank_of(&self.id)) as f64;
         if self.ledger.is_room_in_doubt() {
-            return Some(if held.peer == self.id { now } else { now + turn });
+            let doubted_at = self.membership.doubted_at.unwrap_or(now);
+            return Some(doubted_at + if held.peer == self.id { DOUBT_LASTS_SECS } else { turn });
         }
         let is_running = !held.is_still();
         let is_in_reference = self.clock.reference() == Some(held.clock.as_str());

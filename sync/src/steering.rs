@@ -103,7 +103,7 @@ impl Engine {
             self.membership.has_followed = true;
             self.stage = Stage::Preparing { since: now, attempts: 0 };
         }
-        if self.player.is_beginning || self.player.seek.is_viewer_seeking() || self.wish.is_some() {
+        if self.is_viewers_turn() {
             return;
         }
         if line.is_still() { self.hold(&line, now) } else { self.run(&line, now) }
@@ -111,12 +111,15 @@ impl Engine {
 
     /// When steering has something to do.
     pub(crate) fn steering_timeout(&self) -> Moment {
+        let line = self.next_line.as_ref().map_or(Moment::NEVER, |(from, _)| *from);
+        if self.is_viewers_turn() {
+            return line;
+        }
         let stage = match &self.stage {
             Stage::Waiting { start, .. } => *start,
             Stage::Playing(course) if self.is_readable() => course.next_reading,
             _ => Moment::NEVER,
         };
-        let line = self.next_line.as_ref().map_or(Moment::NEVER, |(from, _)| *from);
         stage.min(line).min(self.drift.next_timeout())
     }
 
@@ -195,6 +198,11 @@ impl Engine {
         self.drift.disturbed(now, 0.0);
     }
 
+    /// Whether the player is left alone until what the viewer or a load began has come to its end.
+    fn is_viewers_turn(&self) -> bool {
+        self.player.is_beginning || self.player.seek.is_viewer_seeking() || self.wish.is_some()
+    }
+
     fn is_following(&self) -> bool {
         self.membership.may_follow() && self.line.as_ref().is_some_and(|line| self.is_file_of(line))
     }
@@ -268,10 +276,10 @@ impl Engine {
 
     fn prepare(&mut self, line: &Timeline, since: Moment, attempts: u32, now: Moment) {
         self.player.set_pause(true, now, &mut self.out);
+        self.drift.stopped(now);
         if self.is_past_the_end(line, now) {
             return;
         }
-        self.drift.stopped(now);
         self.apply_speed();
         let Some(rest) = self.player.rest() else { return };
         let Some(start) = self.moment_at(line, rest.resume) else { return };

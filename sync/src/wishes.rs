@@ -237,8 +237,11 @@ impl Engine {
         if !line.is_still() && self.is_past_the_end(&line, now) {
             return self.wish_to_adopt(now);
         }
+        // A pause that has not been told yet is simply taken back.
+        let is_taken_back = self.wish.take_if(|wish| *wish == Wish::Pause).is_some();
         self.player.set_pause(true, now, &mut self.out);
         match self.stage {
+            _ if is_taken_back => self.stage = Stage::Preparing { since: now, attempts: 0 },
             _ if line.is_still() => self.resume_room(&line, now),
             Stage::Preparing { since, .. } | Stage::Waiting { since, .. }
                 if now - since < SECOND_PRESS_SECS =>

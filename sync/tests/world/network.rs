@@ -1,0 +1,145 @@
+//! The paths between peers and broker, and a broker that keeps sessions, retained messages and wills, and may know the time.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::dice::Dice;
+
+/// One direction of a path. Bytes stay in order, so a message never overtakes another.
+#[derive(Clone, Debug)]
+pub struct Path {
+    base: f64,
+    jitter: Jitter,
+    last_arrival: f64,
+}
+
+/// How a path's delay varies, in seconds.
+#[derive(Clone, Copy, Debug)]
+pub enum Jitter {
+    /// Mostly small, seldom large, with this mean.
+    Exponential(f64),
+    /// Evenly up to this much.
+    Even(f64),
+}
+
+impl Path {
+    pub fn new(base: f64, jitter: Jitter) -> Path {
+        Path { base, jitter, last_arrival: 0.0 }
+    }
+
+    pub fn base(&self) -> f64 {
+        self.base
+    }
+
+    /// The mean delay, jitter included.
+    pub fn mean(&self) -> f64 {
+        match self.jitter {
+            Jitter::Exponential(mean) => self.base + mean,
+            Jitter::Even(most) => self.base + most / 2.0,
+        }
+    }
+
+    /// When what is sent now arrives.
+    pub fn arrival(&mut self, now: f64, dice: &mut Dice) -> f64 {
+        let jitter = match self.jitter {
+            Jitter::Exponential(mean) => dice.exponential(mean),
+            Jitter::Even(most) => dice.between(0.0, most),
+        };
+        self.last_arrival = self.last_arrival.max(now + self.base + jitter);
+        self.last_arrival
+    }
+}
+
+/// A message within the room.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Message {
+    pub channel: String,
+    pub json: String,
+    pub is_retained: bool,
+    /// The number that its acknowledgement carries; none at QoS 0.
+    pub number: Option<u64>,
+}
+
+/// What a session owes to its peer.
+#[derive(Clone, Debug, Default)]
+pub struct Session {
+    pub connection: Option<u64>,
+    pub unacknowledged: VecDeque<Message>,
+    pub will: Option<Message>,
+    /// When the will goes out, unless the peer comes back.
+    pub will_due: Option<f64>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Broker {
+    pub is_up: bool,
+    /// The id of its clock; a broker of other make has none.
+    pub clock: Option<String>,
+    pub clock_offset: f64,
+    pub retained: BTreeMap<String, String>,
+    pub sessions: BTreeMap<usize, Session>,
+    numbers: u64,
+}
+
+impl Broker {
+    pub fn new(has_clock: bool, clock_offset: f64) -> Broker {
+        let clock = has_clock.then(|| "broker-1".to_owned());
+        let sessions = BTreeMap::new();
+        Broker { is_up: true, clock, clock_offset, retained: BTreeMap::new(), sessions, numbers: 0 }
+    }
+
+    pub fn time(&self, now: f64) -> f64 {
+        now * (1.0 + 20e-6) + self.clock_offset
+    }
+
+    /// Stops; what it keeps across a restart depends on its store.
+    pub fn stop(&mut self, keeps_state: bool) {
+        self.is_up = false;
+        if !keeps_state {
+            self.retained.clear();
+            self.sessions.clear();
+        }
+        for session in self.sessions.values_mut() {
+            session.connection = None;
+        }
+    }
+
+    /// Starts with a new clock: its id tells.
+    pub fn start(&mut self, dice: &mut Dice) {
+        self.is_up = true;
+        if self.clock.is_some() {
+            self.clock = Some(format!("broker-{:x}", dice.bits()));
+            self.clock_offset += dice.between(-0.5, 0.5);
+        }
+    }
+
+    /// Takes a message in: keeps it if retained, and says what goes to whom.
+    pub fn publish(&mut self, from: usize, message: &Message) -> Vec<(usize, Message)> {
+        if message.is_retained {
+            if message.json.is_empty() {
+                self.retained.remove(&message.channel);
+            } else {
+                self.retained.insert(message.channel.clone(), message.json.clone());
+            }
+        }
+        let others: Vec<usize> =
+            self.sessions.keys().copied().filter(|peer| *peer != from).collect();
+        others.into_iter().filter_map(|to| Some((to, self.hand_over(to, message)?))).collect()
+    }
+
+    /// The message as one session gets it: owed until acknowledged at QoS 1, dropped at QoS 0 while away.
+    pub fn hand_over(&mut self, to: usize, message: &Message) -> Option<Message> {
+        self.numbers += 1;
+        let session = self.sessions.get_mut(&to)?;
+        let copy = Message { number: message.number.map(|_| self.numbers), ..message.clone() };
+        if copy.number.is_some() {
+            session.unacknowledged.push_back(copy.clone());
+        }
+        session.connection.map(|_| copy)
+    }
+
+    pub fn acknowledged(&mut self, peer: usize, number: u64) {
+        if let Some(session) = self.sessions.get_mut(&peer) {
+            session.unacknowledged.retain(|message| message.number != Some(number));
+        }
+    }
+}
