@@ -14,6 +14,8 @@ pub struct RoomStatus {
     pub is_connected: bool,
     /// How many are in the room, this player included.
     pub peers: u64,
+    /// The revision of the room's timeline, 0 as long as there is none.
+    pub revision: u64,
     /// Everything else it said.
     pub whole: Value,
 }
@@ -30,6 +32,16 @@ impl Player {
             words.first().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
         let is_connected = whole["connected"].as_bool().unwrap_or(false);
         let peers = whole["peers"].as_array().map_or(0, |peers| peers.len() as u64 + 1);
-        Ok(RoomStatus { is_connected, peers, whole })
+        let revision = whole["revision"].as_u64().unwrap_or(0);
+        Ok(RoomStatus { is_connected, peers, revision, whole })
+    }
+
+    /// Whether the player has met `count - 1` others and the room has a timeline.
+    ///
+    /// # Errors
+    /// When there is no plugin or it does not answer.
+    pub fn has_joined(&self, count: usize) -> Result<bool, Error> {
+        let status = self.room_status()?;
+        Ok(status.peers == count as u64 && status.revision > 0)
     }
 }

@@ -47,7 +47,7 @@ impl House {
     pub(crate) fn players<const N: usize>(&self, names: [&str; N]) -> [Player; N] {
         let players = names.map(|name| self.player(name));
         for player in &players {
-            wait_until("all players have met", || player.room_status().unwrap().peers == N as u64);
+            wait_until("all players have met", || player.has_joined(N).unwrap());
         }
         players
     }

@@ -123,9 +123,9 @@ fn open_players(
 fn join(players: &[Player], stop: &Stop) -> Result<(), Error> {
     let end = Instant::now() + JOIN;
     loop {
-        let seen: Result<Vec<u64>, Error> =
-            players.iter().map(|player| player.room_status().map(|s| s.peers)).collect();
-        if seen?.iter().all(|&peers| peers == players.len() as u64) {
+        let joined: Result<Vec<bool>, Error> =
+            players.iter().map(|player| player.has_joined(players.len())).collect();
+        if joined?.iter().all(|&has_joined| has_joined) {
             return Ok(());
         }
         if Instant::now() > end {

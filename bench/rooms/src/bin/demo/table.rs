@@ -98,8 +98,7 @@ fn rows(names: &[&str], samples: &[Option<Sample>], moment: &Moment) -> String {
     for (index, (name, sample)) in names.iter().zip(samples).enumerate() {
         let drift =
             drift(moment, index).map_or_else(|| "-".to_owned(), |ms| format!("{ms:+.1} ms"));
-        let place =
-            sample.and_then(|sample| sample.position()).map_or_else(|| "-".to_owned(), clock);
+        let place = place(moment, index, sample.as_ref());
         let _ = writeln!(text, "  {name:<8} {place:>12} {drift:>10}  {}", state(sample.as_ref()));
     }
     text
@@ -109,12 +108,18 @@ fn rows(names: &[&str], samples: &[Option<Sample>], moment: &Moment) -> String {
 fn row(names: &[&str], samples: &[Option<Sample>], moment: &Moment) -> String {
     let mut text = String::new();
     for (index, (name, sample)) in names.iter().zip(samples).enumerate() {
-        let place =
-            sample.and_then(|sample| sample.position()).map_or_else(|| "-".to_owned(), clock);
+        let place = place(moment, index, sample.as_ref());
         let drift = drift(moment, index).map_or_else(String::new, |ms| format!(" {ms:+.1} ms"));
         let _ = write!(text, "{name} {place}{drift} {}   ", state(sample.as_ref()));
     }
     text.trim_end().to_owned()
+}
+
+/// Where a player is: at the moment of the table, or by its own last word in the middle of a change.
+fn place(moment: &Moment, index: usize, sample: Option<&Sample>) -> String {
+    let at_moment = moment.players.get(index).copied().flatten().map(|(position, _)| position);
+    let position = at_moment.or_else(|| sample.and_then(Sample::position));
+    position.map_or_else(|| "-".to_owned(), clock)
 }
 
 /// How far a player is ahead of the middle of the room, in milliseconds.
