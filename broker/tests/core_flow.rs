@@ -1,4 +1,5 @@
 //! Flow control and recovery: windows, refusals, what is sent again, sizes, queues.
+#![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 mod dialogue;
 

@@ -1,4 +1,5 @@
 //! Messages on their way through the broker: QoS, duplicates, properties, expiry, aliases.
+#![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 mod dialogue;
 

@@ -1,4 +1,5 @@
 //! Retained messages: kept, replaced, cleared, expired, and sent to who subscribes.
+#![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 mod dialogue;
 
@@ -243,6 +244,24 @@ fn waiting_retained_messages_leave_the_queue_to_live_ones() {
     }
     assert_eq!(payloads.len(), 12);
     assert_eq!(payloads[10..], ["one", "two"]);
+}
+
+/// The last message a client gets for a topic is the last that was published to it.
+#[test]
+fn a_live_message_does_not_overtake_retained_ones() {
+    let (mut broker, publisher) = broker_with_publisher();
+    for topic in ["a", "b"] {
+        let message = Publish { retain: true, ..publish_at(AtLeastOnce, 9, topic, "old") };
+        broker.send(publisher, &message.into());
+    }
+    let mut connect = connect("subscriber");
+    connect.properties.receive_maximum = std::num::NonZeroU16::new(1);
+    let client = broker.connect_with(&connect);
+    broker.subscribe(client, "+", AtLeastOnce);
+    broker.publish(publisher, "b", "new");
+    assert_eq!(broker.messages(client), ["old"]);
+    broker.send(client, &Packet::PubAck(ack(1)));
+    assert_eq!(broker.messages(client), ["old", "new"]);
 }
 
 /// Asking again and again without reading does not fill the memory: 0x97.

@@ -1,4 +1,5 @@
 //! Connections and sessions: CONNECT to DISCONNECT, takeover, expiry, wills, keep alive.
+#![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 mod dialogue;
 

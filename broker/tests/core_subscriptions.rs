@@ -1,4 +1,5 @@
 //! SUBSCRIBE and UNSUBSCRIBE: overlapping, No Local, shared, and their answers.
+#![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 mod dialogue;
 

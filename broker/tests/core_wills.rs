@@ -1,4 +1,5 @@
 //! Wills: what they say, how they are published, and who may leave which.
+#![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 mod dialogue;
 

@@ -272,7 +272,7 @@ impl Core {
         if !session.is_persistent() {
             return self.end_session(id, now);
         }
-        session.drop_at_most_once();
+        session.queue.drop_at_most_once();
         let (epoch, expiry) = (session.epoch, session.expiry);
         match session.will.as_ref().map(|will| will.delay) {
             Some(Duration::ZERO) => self.publish_will(id, now),

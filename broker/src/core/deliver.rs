@@ -129,8 +129,8 @@ impl Core {
         let limits = &self.config.limits;
         let is_sent = match (connection, AcknowledgedQoS::new(qos)) {
             (None, None) => return,
-            (None, Some(_)) => session.enqueue(copy.queued(source), limits),
-            (Some(connection), None) if !session.has_queued_at_most_once() => {
+            (None, Some(_)) => session.queue.push(copy.queued(source), limits, source.now),
+            (Some(connection), None) if !session.queue.holds_back_at_most_once() => {
                 let has_room = connection.outbox.bytes.len() < limits.maximum_outbox;
                 if has_room {
                     send_at_most_once(connection, &copy, source);
@@ -141,7 +141,7 @@ impl Core {
                 begin(session, connection, qos, copy.queued(source), source.now);
                 true
             }
-            (Some(_), _) => session.enqueue(copy.queued(source), limits),
+            (Some(_), _) => session.queue.push(copy.queued(source), limits, source.now),
         };
         self.dropped += u64::from(!is_sent);
         if let Some(id) = connection_id {
@@ -261,7 +261,7 @@ fn send_next(session: &mut Session, connection: &mut Connection, now: Instant) -
     if qos.is_some() && !is_expired && !session.outgoing.has_room() {
         return false;
     }
-    let Some(queued) = session.dequeue() else { return false };
+    let Some(queued) = session.queue.pop() else { return false };
     match qos {
         // [MQTT-3.3.2-5]
         _ if is_expired => {}

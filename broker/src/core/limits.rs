@@ -23,7 +23,7 @@ pub struct Limits {
     pub maximum_topic_length: usize,
     /// The most levels of a topic name or filter; exceeding it is 0x90 or 0x8F.
     pub maximum_topic_levels: usize,
-    /// How many subscriptions a session may have; exceeding it is 0x97.
+    /// How many subscriptions a session may have, or ask for at once; exceeding it is 0x97.
     pub maximum_subscriptions: usize,
     /// How many messages wait in a session, at most; further ones are dropped.
     pub maximum_queued_messages: usize,
@@ -31,7 +31,8 @@ pub struct Limits {
     pub maximum_queued_bytes: usize,
     /// How many bytes wait to be written to one client before QoS 0 messages are dropped.
     pub maximum_outbox: usize,
-    /// How many retained messages there are, at most; a further one is refused with 0x97.
+    /// How many retained messages there are, at most; a further one is refused with 0x97, as is
+    /// a subscription of a session in which more of them wait.
     pub maximum_retained_messages: usize,
     /// The longest a session outlives its connection; longer wishes are cut to it.
     pub maximum_session_expiry: Duration,

@@ -21,6 +21,7 @@ mod lifetime;
 pub mod limits;
 pub mod message;
 mod publish;
+mod queue;
 mod retained;
 mod room_clock;
 mod router;

@@ -1,14 +1,15 @@
 //! A session: what the broker keeps of a client, connected or not.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use mqtt_protocol::delivery::{Incoming, Outgoing};
-use mqtt_protocol::{QoS, RetainHandling, SubscriptionIdentifier};
+use mqtt_protocol::{QoS, RetainHandling, Subscription, SubscriptionIdentifier};
 
 use super::connection::ConnectionId;
 use super::limits::Limits;
 use super::message::{Message, Queued};
+use super::queue::Queue;
 use super::time::Instant;
 
 /// Names a session while it exists.
@@ -45,11 +46,7 @@ pub(super) struct Session {
     /// Messages begun by the client.
     pub(super) incoming: Incoming,
     /// Messages that wait to be begun.
-    pub(super) queue: VecDeque<Queued>,
-    /// The room that the queue takes.
-    queued_bytes: usize,
-    /// How many messages in the queue are of QoS 0: retained ones, and what came behind them.
-    queued_at_most_once: usize,
+    pub(super) queue: Queue,
     /// What to publish when the client is gone.
     pub(super) will: Option<StoredWill>,
 }
@@ -67,6 +64,21 @@ pub struct Options {
     pub retain_handling: RetainHandling,
     /// The number messages for it carry.
     pub identifier: Option<SubscriptionIdentifier>,
+}
+
+impl Options {
+    pub(super) const fn new(
+        wish: &Subscription<'_>,
+        identifier: Option<SubscriptionIdentifier>,
+    ) -> Self {
+        Self {
+            maximum_qos: wish.maximum_qos,
+            no_local: wish.no_local,
+            retain_as_published: wish.retain_as_published,
+            retain_handling: wish.retain_handling,
+            identifier,
+        }
+    }
 }
 
 /// A will, kept until it is published or forgotten. [MQTT-3.1.2-7]
@@ -91,9 +103,7 @@ impl Session {
             subscriptions: HashMap::new(),
             outgoing: Outgoing::new(0),
             incoming: Incoming::new(limits.receive_maximum),
-            queue: VecDeque::new(),
-            queued_bytes: 0,
-            queued_at_most_once: 0,
+            queue: Queue::default(),
             will: None,
         }
     }
@@ -101,48 +111,5 @@ impl Session {
     /// Whether it outlives its connection. [MQTT-3.1.2-23]
     pub(super) fn is_persistent(&self) -> bool {
         self.expiry != Some(Duration::ZERO)
-    }
-
-    /// Whether QoS 0 messages wait, so that a further one has to queue behind them.
-    pub(super) fn has_queued_at_most_once(&self) -> bool {
-        self.queued_at_most_once > 0
-    }
-
-    /// Queues a message if the limits allow it, and tells whether they did.
-    pub(super) fn enqueue(&mut self, queued: Queued, limits: &Limits) -> bool {
-        let bytes = self.queued_bytes + queued.message.size();
-        let has_room = self.queue.is_empty()
-            || self.queue.len() < limits.maximum_queued_messages
-                && bytes <= limits.maximum_queued_bytes;
-        if has_room {
-            self.enqueue_without_limit(queued);
-        }
-        has_room
-    }
-
-    /// Queues a retained message, of which there are no more than the broker retains.
-    pub(super) fn enqueue_without_limit(&mut self, queued: Queued) {
-        self.queued_bytes += queued.message.size();
-        self.queued_at_most_once += usize::from(queued.qos == QoS::AtMostOnce);
-        self.queue.push_back(queued);
-    }
-
-    /// Takes the message that waited longest.
-    pub(super) fn dequeue(&mut self) -> Option<Queued> {
-        let queued = self.queue.pop_front()?;
-        self.queued_bytes -= queued.message.size();
-        self.queued_at_most_once -= usize::from(queued.qos == QoS::AtMostOnce);
-        Some(queued)
-    }
-
-    /// Drops what is not kept for a client that is away.
-    pub(super) fn drop_at_most_once(&mut self) {
-        for queued in std::mem::take(&mut self.queue) {
-            if queued.qos > QoS::AtMostOnce {
-                self.queue.push_back(queued);
-            }
-        }
-        self.queued_at_most_once = 0;
-        self.queued_bytes = self.queue.iter().map(|queued| queued.message.size()).sum();
     }
 }

@@ -127,7 +127,7 @@ impl Session {
             let _ = self.outgoing.restore(packet_id, stage, queued);
         }
         for queued in saved.queue {
-            self.enqueue_without_limit(queued);
+            self.queue.restore(queued);
         }
         for packet_id in saved.unreleased {
             self.incoming.restore(packet_id);

@@ -1,8 +1,8 @@
 //! SUBSCRIBE and UNSUBSCRIBE.
 
 use mqtt_protocol::{
-    Packet, QoS, ReasonCode, ReasonProperties, RetainHandling, SubAck, Subscribe,
-    SubscriptionIdentifier, TopicFilter, Unsubscribe,
+    Packet, QoS, ReasonCode, ReasonProperties, RetainHandling, SubAck, Subscribe, TopicFilter,
+    Unsubscribe,
 };
 
 use super::message::Queued;
@@ -23,22 +23,20 @@ impl Core {
     ) {
         let identifier = subscribe.properties.subscription_identifier;
         let mut reasons = Vec::with_capacity(subscribe.subscriptions.len());
-        let mut wants_retained = Vec::new();
-        for subscription in &subscribe.subscriptions {
-            let options = Options {
-                maximum_qos: subscription.maximum_qos,
-                no_local: subscription.no_local,
-                retain_as_published: subscription.retain_as_published,
-                retain_handling: subscription.retain_handling,
-                identifier,
+        let mut retained = Vec::new();
+        for wish in &subscribe.subscriptions {
+            let options = Options::new(wish, identifier);
+            let granted = if self.may_ask_for_more(session, reasons.len(), retained.len()) {
+                self.subscribe(session, wish.filter, options)
+            } else {
+                Err(ReasonCode::QuotaExceeded)
             };
-            let granted = self.subscribe(session, subscription.filter, options);
             reasons
                 .push(granted.map_or_else(|refused| refused, |_| granted_qos(options.maximum_qos)));
             if let Ok(is_new) = granted
-                && sends_retained(subscription.filter, options.retain_handling, is_new)
+                && sends_retained(wish.filter, options.retain_handling, is_new)
             {
-                wants_retained.push((subscription.filter, options));
+                self.find_retained(wish.filter, options, now, &mut retained);
             }
         }
         self.answer(
@@ -49,9 +47,17 @@ impl Core {
                 reasons,
             }),
         );
-        for (filter, options) in wants_retained {
-            self.send_retained(session, filter, options, now);
-        }
+        self.send_retained(session, retained, now);
+    }
+
+    /// Whether a further filter is looked at behind so many in the same SUBSCRIBE that have found
+    /// so many retained messages. Retained messages that wait are no more than twice those of
+    /// the broker.
+    fn may_ask_for_more(&mut self, id: SessionId, filters: usize, found: usize) -> bool {
+        let waiting = self.session(id).map_or(0, |session| session.queue.waiting_retained());
+        let limits = &self.config.limits;
+        filters < limits.maximum_subscriptions
+            && waiting + found <= limits.maximum_retained_messages
     }
 
     /// Makes or replaces a subscription; tells whether it is new. [MQTT-3.8.4-3] [MQTT-3.8.4-4]
@@ -76,26 +82,26 @@ impl Core {
         Ok(is_new)
     }
 
-    /// Queues the retained messages a subscription is for. [MQTT-3.3.1-9]
-    fn send_retained(
-        &mut self,
-        id: SessionId,
+    /// Looks up the retained messages a subscription is for. [MQTT-3.3.1-9]
+    fn find_retained(
+        &self,
         filter: TopicFilter<'_>,
         options: Options,
         now: Instant,
+        found: &mut Vec<Queued>,
     ) {
-        let messages = self.retained.matching(filter, now);
+        found.extend(self.retained.matching(filter, now).into_iter().map(|message| Queued {
+            qos: message.qos.min(options.maximum_qos),
+            retain: true,
+            identifiers: options.identifier.into_iter().collect(),
+            message,
+        }));
+    }
+
+    fn send_retained(&mut self, id: SessionId, retained: Vec<Queued>, now: Instant) {
         let Some(session) = self.session(id) else { return };
-        for message in messages {
-            session.enqueue_without_limit(Queued {
-                qos: message.qos.min(options.maximum_qos),
-                retain: true,
-                identifiers: options
-                    .identifier
-                    .into_iter()
-                    .collect::<Box<[SubscriptionIdentifier]>>(),
-                message,
-            });
+        for queued in retained {
+            session.queue.push_retained(queued);
         }
         self.pump(id, now);
     }

@@ -1,6 +1,7 @@
 //! A broker core with hand-driven clients: packets in, packets out, time as a variable.
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
+#![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -223,7 +224,7 @@ impl Broker {
 
     /// The payloads of the messages the client was sent; no other packets are there.
     pub fn messages(&mut self, client: Client) -> Vec<String> {
-        self.received(client).iter().map(|packet| payload(packet)).collect()
+        self.received(client).iter().map(payload).collect()
     }
 
     pub fn is_closed(&self, client: Client) -> bool {
@@ -274,9 +275,11 @@ impl Broker {
         subscription: Subscription<'_>,
         identifier: Option<u32>,
     ) -> ReasonCode {
-        let mut properties = SubscribeProperties::default();
-        properties.subscription_identifier =
-            identifier.map(|number| SubscriptionIdentifier::new(number).unwrap());
+        let properties = SubscribeProperties {
+            subscription_identifier: identifier
+                .map(|number| SubscriptionIdentifier::new(number).unwrap()),
+            ..SubscribeProperties::default()
+        };
         let subscriptions = vec![subscription];
         self.send(
             client,
