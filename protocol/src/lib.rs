@@ -36,6 +36,7 @@ mod qos;
 mod reason;
 mod text;
 pub mod topic;
+mod version;
 mod wire;
 
 pub use error::{DecodeError, PacketTooLarge};
@@ -47,4 +48,5 @@ pub use qos::{PacketId, QoS};
 pub use reason::ReasonCode;
 pub use text::{Binary, InvalidText, Text, TooLong};
 pub use topic::{InvalidTopic, TopicFilter, TopicName};
+pub use version::Version;
 pub use wire::MAXIMUM_PACKET_SIZE;

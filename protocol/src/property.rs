@@ -38,6 +38,9 @@ macro_rules! properties {
                 reader: &mut $crate::wire::Reader<'a>,
                 mut extra: impl FnMut(u8, &mut $crate::wire::Reader<'a>) -> Result<bool, $crate::DecodeError>,
             ) -> Result<Self, $crate::DecodeError> {
+                if !reader.version().has_properties() {
+                    return Ok(Self::default());
+                }
                 let length = reader.varint()?;
                 let block = reader.take(length)?;
                 let mut properties = Self::default();
@@ -67,16 +70,23 @@ macro_rules! properties {
                 self.user_properties.write(out);
             }
 
-            /// Writes the properties behind their length, also when there are none. [MQTT-2.2.2-1]
+            /// Writes the properties behind their length, also when there are none, if the version
+            /// has properties. [MQTT-2.2.2-1]
             #[allow(dead_code, reason = "a packet with more in its block writes the length itself")]
-            pub(crate) fn write_block(&self, out: &mut Vec<u8>) {
+            pub(crate) fn write_block(&self, version: $crate::Version, out: &mut Vec<u8>) {
+                if !version.has_properties() {
+                    return;
+                }
                 $crate::wire::put_varint(out, self.length());
                 self.write(out);
             }
 
             /// The length of what `write_block` writes.
             #[allow(dead_code, reason = "a packet with more in its block adds it up itself")]
-            pub(crate) fn block_length(&self) -> usize {
+            pub(crate) fn block_length(&self, version: $crate::Version) -> usize {
+                if !version.has_properties() {
+                    return 0;
+                }
                 let length = self.length();
                 $crate::wire::varint_length(length) + length
             }

@@ -1,6 +1,6 @@
 //! The data representations of section 1.5: a reader over bytes, and what writes them.
 
-use crate::{Binary, DecodeError, InvalidText, Text};
+use crate::{Binary, DecodeError, InvalidText, Text, Version};
 
 /// The largest number a Variable Byte Integer holds.
 pub(crate) const MAXIMUM_VARINT: usize = 268_435_455;
@@ -10,37 +10,54 @@ pub const MAXIMUM_PACKET_SIZE: usize = MAXIMUM_VARINT + 5;
 
 /// Takes fields off the front of some bytes; running out of them is malformed.
 #[derive(Clone, Debug)]
-pub(crate) struct Reader<'a>(&'a [u8]);
+pub(crate) struct Reader<'a> {
+    bytes: &'a [u8],
+    version: Version,
+}
 
 impl<'a> Reader<'a> {
     pub(crate) const fn new(bytes: &'a [u8]) -> Self {
-        Self(bytes)
+        Self::with_version(bytes, Version::V5_0)
+    }
+
+    pub(crate) const fn with_version(bytes: &'a [u8], version: Version) -> Self {
+        Self { bytes, version }
+    }
+
+    /// The version whose form the bytes have.
+    pub(crate) const fn version(&self) -> Version {
+        self.version
+    }
+
+    /// Says that what follows has the form of this version.
+    pub(crate) const fn set_version(&mut self, version: Version) {
+        self.version = version;
     }
 
     pub(crate) const fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.bytes.is_empty()
     }
 
     /// The bytes that were not taken yet.
     pub(crate) const fn rest(&self) -> &'a [u8] {
-        self.0
+        self.bytes
     }
 
     pub(crate) fn take(&mut self, length: usize) -> Result<&'a [u8], DecodeError> {
         let (taken, rest) = self
-            .0
+            .bytes
             .split_at_checked(length)
             .ok_or(DecodeError::malformed("a field reaches past the end"))?;
-        self.0 = rest;
+        self.bytes = rest;
         Ok(taken)
     }
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
         let (taken, rest) = self
-            .0
+            .bytes
             .split_first_chunk()
             .ok_or(DecodeError::malformed("a field reaches past the end"))?;
-        self.0 = rest;
+        self.bytes = rest;
         Ok(*taken)
     }
 
@@ -58,7 +75,7 @@ impl<'a> Reader<'a> {
 
     /// A Variable Byte Integer in its shortest form. [MQTT-1.5.5-1]
     pub(crate) fn varint(&mut self) -> Result<usize, DecodeError> {
-        match varint(self.0)? {
+        match varint(self.bytes)? {
             Some((value, length)) => {
                 self.take(length)?;
                 Ok(value)

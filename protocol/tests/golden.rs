@@ -96,6 +96,7 @@ fn connect_full() {
         payload: binary(b"gone"),
     };
     let connect = Connect {
+        version: mqtt_protocol::Version::V5_0,
         clean_start: true,
         keep_alive_secs: 60,
         properties: ConnectProperties {

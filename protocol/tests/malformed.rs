@@ -57,8 +57,6 @@ fn other_protocols_and_versions_are_refused_whatever_follows() {
     refused(
         UnsupportedProtocolVersion,
         &[
-            r#"10 00 06 "MQIsdp" 03 02 00 3C 00 01 "a"  # MQTT 3.1"#,
-            r#"10 00 04 "MQTT" 04 02 00 3C 00 01 "a"    # MQTT 3.1.1"#,
             r#"10 00 04 "MQTT" 06 02 00 3C 00 00 01 "a" # a version to come"#,
             r#"10 00 04 "MQTT" 00 02 00 3C 00 00 01 "a""#,
             r#"10 00 04 "MQTT" 85 02 00 3C 00 00 01 "a" # 5 with the bit of a bridge"#,

@@ -3,7 +3,7 @@
 use super::{PacketType, read_packet_id, reason_code};
 use crate::property::properties;
 use crate::wire::Reader;
-use crate::{DecodeError, PacketId, ReasonCode, Text};
+use crate::{DecodeError, PacketId, ReasonCode, Text, Version};
 
 /// One step of an exchange that a PUBLISH began. [MQTT-2.2.1-5]
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +33,9 @@ impl<'a> Ack<'a> {
     /// Reason and properties may be left out, from the end, if they say nothing.
     pub(super) fn read(kind: PacketType, reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         let mut ack = Self::new(read_packet_id(reader)?, ReasonCode::Success);
+        if !reader.version().has_properties() {
+            return Ok(ack);
+        }
         if !reader.is_empty() {
             ack.reason = reason_code(reader.u8()?, kind)?;
         }
@@ -42,22 +45,26 @@ impl<'a> Ack<'a> {
         Ok(ack)
     }
 
-    pub(super) fn length(&self) -> usize {
+    pub(super) fn length(&self, version: Version) -> usize {
         match (self.reason, self.properties.length()) {
+            _ if !version.has_properties() => 2,
             (ReasonCode::Success, 0) => 2,
             (_, 0) => 3,
-            _ => 3 + self.properties.block_length(),
+            _ => 3 + self.properties.block_length(version),
         }
     }
 
-    pub(super) fn write(&self, out: &mut Vec<u8>) {
+    pub(super) fn write(&self, version: Version, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.packet_id.number().to_be_bytes());
+        if !version.has_properties() {
+            return;
+        }
         let has_properties = self.properties.length() > 0;
         if self.reason != ReasonCode::Success || has_properties {
             out.push(self.reason.code());
         }
         if has_properties {
-            self.properties.write_block(out);
+            self.properties.write_block(version, out);
         }
     }
 }

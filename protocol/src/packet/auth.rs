@@ -3,7 +3,7 @@
 use super::{PacketType, reason_code};
 use crate::property::properties;
 use crate::wire::Reader;
-use crate::{Binary, DecodeError, ReasonCode, Text};
+use crate::{Binary, DecodeError, ReasonCode, Text, Version};
 
 /// A step of enhanced authentication, of either end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,17 +40,17 @@ impl<'a> Auth<'a> {
         Ok(Self { reason, properties })
     }
 
-    pub(super) fn length(&self) -> usize {
+    pub(super) fn length(&self, version: Version) -> usize {
         match (self.reason, self.properties.length()) {
             (ReasonCode::Success, 0) => 0,
-            _ => 1 + self.properties.block_length(),
+            _ => 1 + self.properties.block_length(version),
         }
     }
 
-    pub(super) fn write(&self, out: &mut Vec<u8>) {
-        if self.length() > 0 {
+    pub(super) fn write(&self, version: Version, out: &mut Vec<u8>) {
+        if self.length(version) > 0 {
             out.push(self.reason.code());
-            self.properties.write_block(out);
+            self.properties.write_block(version, out);
         }
     }
 }

@@ -5,7 +5,7 @@ use std::num::{NonZeroU16, NonZeroU32};
 use super::{PacketType, reason_code};
 use crate::property::properties;
 use crate::wire::Reader;
-use crate::{Binary, DecodeError, QoS, ReasonCode, Text};
+use crate::{Binary, DecodeError, QoS, ReasonCode, Text, Version};
 
 /// The answer to CONNECT.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,7 +69,10 @@ impl<'a> ConnAck<'a> {
             1 => true,
             _ => return Err(DecodeError::malformed("reserved flags in CONNACK")),
         };
-        let reason = reason_code(reader.u8()?, PacketType::ConnAck)?;
+        let reason = match reader.version() {
+            Version::V5_0 => reason_code(reader.u8()?, PacketType::ConnAck)?,
+            Version::V3_1 | Version::V3_1_1 => from_return_code(reader.u8()?)?,
+        };
         // [MQTT-3.2.2-6]
         if session_present && reason != ReasonCode::Success {
             return Err(DecodeError::protocol("a refusal with a session present"));
@@ -81,13 +84,41 @@ impl<'a> ConnAck<'a> {
         Ok(Self { session_present, reason, properties })
     }
 
-    pub(super) fn length(&self) -> usize {
-        2 + self.properties.block_length()
+    pub(super) fn length(&self, version: Version) -> usize {
+        2 + self.properties.block_length(version)
     }
 
-    pub(super) fn write(&self, out: &mut Vec<u8>) {
+    pub(super) fn write(&self, version: Version, out: &mut Vec<u8>) {
         out.push(u8::from(self.session_present));
-        out.push(self.reason.code());
-        self.properties.write_block(out);
+        out.push(match version {
+            Version::V5_0 => self.reason.code(),
+            Version::V3_1 | Version::V3_1_1 => return_code(self.reason),
+        });
+        self.properties.write_block(version, out);
     }
+}
+
+/// The return codes of the older versions, by their numbers.
+const RETURN_CODES: [ReasonCode; 6] = [
+    ReasonCode::Success,
+    ReasonCode::UnsupportedProtocolVersion,
+    ReasonCode::ClientIdentifierNotValid,
+    ReasonCode::ServerUnavailable,
+    ReasonCode::BadUserNameOrPassword,
+    ReasonCode::NotAuthorized,
+];
+
+fn from_return_code(code: u8) -> Result<ReasonCode, DecodeError> {
+    let reason = RETURN_CODES.get(usize::from(code)).copied();
+    reason.ok_or(DecodeError::protocol("a return code that CONNACK does not have"))
+}
+
+/// The return code that says the same, or next to it.
+fn return_code(reason: ReasonCode) -> u8 {
+    let nearest = match reason {
+        ReasonCode::Banned | ReasonCode::BadAuthenticationMethod => ReasonCode::NotAuthorized,
+        other => other,
+    };
+    let code = RETURN_CODES.iter().position(|&other| other == nearest);
+    code.map_or(3, |code| code as u8)
 }

@@ -4,7 +4,7 @@ use std::num::{NonZeroU16, NonZeroU32};
 
 use crate::property::properties;
 use crate::wire::{Reader, prefixed_length, put_prefixed};
-use crate::{Binary, DecodeError, QoS, ReasonCode, Text, TopicName};
+use crate::{Binary, DecodeError, QoS, ReasonCode, Text, TopicName, Version};
 
 /// The first packet of a client on a connection. [MQTT-3.1.0-1]
 ///
@@ -17,6 +17,8 @@ pub struct Connect<'a> {
     pub clean_start: bool,
     /// The longest silence of the client, in seconds; 0 for any.
     pub keep_alive_secs: u16,
+    /// The version this packet has the form of, and all that follow it.
+    pub version: Version,
     /// The properties of the connection.
     pub properties: ConnectProperties<'a>,
     /// Names the session; empty to be given a name.
@@ -84,8 +86,9 @@ properties! {
     }
 }
 
-const PROTOCOL_NAME: &[u8] = b"MQTT";
-const PROTOCOL_VERSION: u8 = 5;
+/// A Session Expiry Interval without end, which is what a session that is not clean had before
+/// version 5.0.
+const FOR_EVER: u32 = u32::MAX;
 
 const RESERVED: u8 = 0x01;
 const CLEAN_START: u8 = 0x02;
@@ -98,24 +101,29 @@ const USER_NAME: u8 = 0x80;
 
 impl<'a> Connect<'a> {
     pub(super) fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        read_protocol(reader)?;
+        let version = read_version(reader)?;
         let flags = reader.u8()?;
         // [MQTT-3.1.2-3]
         if flags & RESERVED != 0 {
             return Err(DecodeError::malformed("the reserved connect flag is set"));
         }
         let keep_alive_secs = reader.u16()?;
-        let properties = ConnectProperties::read(reader)?;
+        let clean_start = flags & CLEAN_START != 0;
+        let mut properties = ConnectProperties::read(reader)?;
+        if !version.has_properties() && !clean_start {
+            properties.session_expiry_interval = Some(FOR_EVER);
+        }
         if properties.authentication_data.is_some() && properties.authentication_method.is_none() {
             return Err(DecodeError::protocol("authentication data without a method"));
         }
         // The order of these fields is that of the payload. [MQTT-3.1.3-1]
         Ok(Self {
-            clean_start: flags & CLEAN_START != 0,
+            clean_start,
             keep_alive_secs,
+            version,
             properties,
             // [MQTT-3.1.3-3] [MQTT-3.1.3-4]
-            client_id: reader.text()?,
+            client_id: read_client_id(reader, clean_start)?,
             will: Will::read(flags, reader)?,
             // [MQTT-3.1.3-12]
             user_name: (flags & USER_NAME != 0).then(|| reader.text()).transpose()?,
@@ -134,27 +142,30 @@ impl<'a> Connect<'a> {
     }
 
     pub(super) fn length(&self) -> usize {
-        let protocol = prefixed_length(PROTOCOL_NAME) + 1;
+        let version = self.version;
+        let protocol = prefixed_length(version.name_and_level().0) + 1;
         let flags_and_keep_alive = 3;
         protocol
             + flags_and_keep_alive
-            + self.properties.block_length()
+            + self.properties.block_length(version)
             + prefixed_length(self.client_id.as_bytes())
-            + self.will.as_ref().map_or(0, Will::length)
+            + self.will.as_ref().map_or(0, |will| will.length(version))
             + self.user_name.map_or(0, |name| prefixed_length(name.as_bytes()))
             + self.password.map_or(0, |password| prefixed_length(&password))
     }
 
     pub(super) fn write(&self, out: &mut Vec<u8>) {
+        let version = self.version;
         // [MQTT-3.1.2-1]
-        put_prefixed(out, PROTOCOL_NAME);
-        out.push(PROTOCOL_VERSION);
+        let (name, level) = version.name_and_level();
+        put_prefixed(out, name);
+        out.push(level);
         out.push(self.flags());
         out.extend_from_slice(&self.keep_alive_secs.to_be_bytes());
-        self.properties.write_block(out);
+        self.properties.write_block(version, out);
         put_prefixed(out, self.client_id.as_bytes());
         if let Some(will) = &self.will {
-            will.write(out);
+            will.write(version, out);
         }
         if let Some(name) = self.user_name {
             put_prefixed(out, name.as_bytes());
@@ -165,17 +176,29 @@ impl<'a> Connect<'a> {
     }
 }
 
-/// Checks name and version of the protocol. [MQTT-3.1.2-1] [MQTT-3.1.2-2]
-fn read_protocol(reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+/// Reads name and level of the protocol; what follows has that version's form. [MQTT-3.1.2-1]
+/// [MQTT-3.1.2-2]
+fn read_version(reader: &mut Reader<'_>) -> Result<Version, DecodeError> {
     let name = reader.binary()?;
-    let version = reader.u8()?;
-    if name.as_bytes() == PROTOCOL_NAME && version == PROTOCOL_VERSION {
-        return Ok(());
-    }
-    Err(DecodeError {
+    let level = reader.u8()?;
+    let version = Version::from_name_and_level(&name, level).ok_or(DecodeError {
         reason: ReasonCode::UnsupportedProtocolVersion,
-        detail: "not MQTT version 5.0",
-    })
+        detail: "no version of MQTT that is known",
+    })?;
+    reader.set_version(version);
+    Ok(version)
+}
+
+/// Before version 5.0, only a session that does not last may be given a name by the server.
+fn read_client_id<'a>(reader: &mut Reader<'a>, clean_start: bool) -> Result<Text<'a>, DecodeError> {
+    let client_id = reader.text()?;
+    if client_id.is_empty() && !clean_start && !reader.version().has_properties() {
+        return Err(DecodeError {
+            reason: ReasonCode::ClientIdentifierNotValid,
+            detail: "a lasting session without a client identifier",
+        });
+    }
+    Ok(client_id)
 }
 
 impl<'a> Will<'a> {
@@ -201,14 +224,14 @@ impl<'a> Will<'a> {
         }))
     }
 
-    fn length(&self) -> usize {
-        self.properties.block_length()
+    fn length(&self, version: Version) -> usize {
+        self.properties.block_length(version)
             + prefixed_length(self.topic.as_bytes())
             + prefixed_length(&self.payload)
     }
 
-    fn write(&self, out: &mut Vec<u8>) {
-        self.properties.write_block(out);
+    fn write(&self, version: Version, out: &mut Vec<u8>) {
+        self.properties.write_block(version, out);
         put_prefixed(out, self.topic.as_bytes());
         put_prefixed(out, &self.payload);
     }

@@ -3,7 +3,7 @@
 use super::{PacketType, reason_code};
 use crate::property::properties;
 use crate::wire::Reader;
-use crate::{DecodeError, ReasonCode, Text};
+use crate::{DecodeError, ReasonCode, Text, Version};
 
 /// Why a connection ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +35,9 @@ impl<'a> Disconnect<'a> {
     /// Reason and properties may be left out, from the end, if they say nothing.
     pub(super) fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         let mut disconnect = Self::new(ReasonCode::Success);
+        if !reader.version().has_properties() {
+            return Ok(disconnect);
+        }
         if !reader.is_empty() {
             disconnect.reason = reason_code(reader.u8()?, PacketType::Disconnect)?;
         }
@@ -44,21 +47,25 @@ impl<'a> Disconnect<'a> {
         Ok(disconnect)
     }
 
-    pub(super) fn length(&self) -> usize {
+    pub(super) fn length(&self, version: Version) -> usize {
         match (self.reason, self.properties.length()) {
+            _ if !version.has_properties() => 0,
             (ReasonCode::Success, 0) => 0,
             (_, 0) => 1,
-            _ => 1 + self.properties.block_length(),
+            _ => 1 + self.properties.block_length(version),
         }
     }
 
-    pub(super) fn write(&self, out: &mut Vec<u8>) {
+    pub(super) fn write(&self, version: Version, out: &mut Vec<u8>) {
+        if !version.has_properties() {
+            return;
+        }
         let has_properties = self.properties.length() > 0;
         if self.reason != ReasonCode::Success || has_properties {
             out.push(self.reason.code());
         }
         if has_properties {
-            self.properties.write_block(out);
+            self.properties.write_block(version, out);
         }
     }
 }

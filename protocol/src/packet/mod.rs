@@ -23,7 +23,7 @@ pub use subscribe::{
 
 pub use crate::property::TopicAlias;
 use crate::wire::{MAXIMUM_VARINT, Reader, put_varint, varint, varint_length};
-use crate::{DecodeError, PacketId, PacketTooLarge, ReasonCode};
+use crate::{DecodeError, PacketId, PacketTooLarge, ReasonCode, Version};
 
 /// The type of a packet, by its number in the fixed header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -128,10 +128,22 @@ pub enum Decoded<'a> {
 /// The bytes are no packet. A packet that is too large is refused as soon as its length
 /// is known, before it need be buffered.
 pub fn decode(bytes: &[u8], maximum: usize) -> Result<Decoded<'_>, DecodeError> {
+    decode_as(Version::V5_0, bytes, maximum)
+}
+
+/// Reads a packet in the form of a version. A CONNECT has the form of the version it names.
+///
+/// # Errors
+/// As for [`decode`].
+pub fn decode_as(
+    version: Version,
+    bytes: &[u8],
+    maximum: usize,
+) -> Result<Decoded<'_>, DecodeError> {
     let Some((&first, behind)) = bytes.split_first() else {
         return Ok(Decoded::Incomplete { needed: 2 });
     };
-    let (kind, flags) = (packet_type(first)?, first & 0x0F);
+    let (kind, flags) = (packet_type(first, version)?, first & 0x0F);
     let Some((remaining, varint_length)) = varint(behind)? else {
         return Ok(Decoded::Incomplete { needed: bytes.len() + 1 });
     };
@@ -144,16 +156,23 @@ pub fn decode(bytes: &[u8], maximum: usize) -> Result<Decoded<'_>, DecodeError> 
         });
     }
     match bytes.get(header..length) {
-        Some(body) => Ok(Decoded::Packet { packet: read_body(kind, flags, body)?, length }),
+        Some(body) => {
+            Ok(Decoded::Packet { packet: read_body(version, kind, flags, body)?, length })
+        }
         None => Ok(Decoded::Incomplete { needed: length }),
     }
 }
 
 /// Checks the first byte of the fixed header.
-fn packet_type(first: u8) -> Result<PacketType, DecodeError> {
+fn packet_type(first: u8, version: Version) -> Result<PacketType, DecodeError> {
     let kind =
         PacketType::new(first >> 4).ok_or(DecodeError::malformed("packet type 0 is reserved"))?;
+    if kind == PacketType::Auth && !version.has_properties() {
+        return Err(DecodeError::malformed("packet type 15 is reserved"));
+    }
     match kind.reserved_flags() {
+        // Version 3.1 marked repeated requests as duplicates.
+        Some(0b0010) if version == Version::V3_1 && first & 0x07 == 0b0010 => Ok(kind),
         Some(flags) if flags != first & 0x0F => {
             Err(DecodeError::malformed("reserved flags in the fixed header"))
         }
@@ -161,8 +180,13 @@ fn packet_type(first: u8) -> Result<PacketType, DecodeError> {
     }
 }
 
-fn read_body(kind: PacketType, flags: u8, body: &[u8]) -> Result<Packet<'_>, DecodeError> {
-    let mut reader = Reader::new(body);
+fn read_body(
+    version: Version,
+    kind: PacketType,
+    flags: u8,
+    body: &[u8],
+) -> Result<Packet<'_>, DecodeError> {
+    let mut reader = Reader::with_version(body, version);
     let reader = &mut reader;
     let packet = match kind {
         // PUBLISH takes all that is left as its payload.
@@ -210,7 +234,7 @@ impl<'a> Packet<'a> {
 
     /// Its length on the wire in bytes, fixed header included.
     pub fn length(&self) -> usize {
-        let body = self.body_length();
+        let body = self.body_length(Version::V5_0);
         1 + varint_length(body) + body
     }
 
@@ -227,7 +251,21 @@ impl<'a> Packet<'a> {
     /// # Errors
     /// It is larger; `out` is then as it was.
     pub fn encode_within(&self, maximum: usize, out: &mut Vec<u8>) -> Result<(), PacketTooLarge> {
-        let body = self.body_length();
+        self.encode_as(Version::V5_0, maximum, out)
+    }
+
+    /// Appends the packet to `out` in the form of a version, if it is not larger than `maximum`
+    /// bytes. What the version has no words for is left out.
+    ///
+    /// # Errors
+    /// It is larger; `out` is then as it was.
+    pub fn encode_as(
+        &self,
+        version: Version,
+        maximum: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<(), PacketTooLarge> {
+        let body = self.body_length(version);
         let length = 1 + varint_length(body) + body;
         if body > MAXIMUM_VARINT || length > maximum {
             return Err(PacketTooLarge);
@@ -236,7 +274,7 @@ impl<'a> Packet<'a> {
         let end = out.len() + length;
         out.push((self.packet_type() as u8) << 4 | self.flags());
         put_varint(out, body);
-        self.write_body(out);
+        self.write_body(version, out);
         debug_assert_eq!(out.len(), end, "the length of {self:?}");
         Ok(())
     }
@@ -280,37 +318,41 @@ impl<'a> Packet<'a> {
         }
     }
 
-    fn body_length(&self) -> usize {
+    fn body_length(&self, version: Version) -> usize {
         match self {
             Self::Connect(connect) => connect.length(),
-            Self::ConnAck(connack) => connack.length(),
-            Self::Publish(publish) => publish.length(),
+            Self::ConnAck(connack) => connack.length(version),
+            Self::Publish(publish) => publish.length(version),
             Self::PubAck(ack) | Self::PubRec(ack) | Self::PubRel(ack) | Self::PubComp(ack) => {
-                ack.length()
+                ack.length(version)
             }
-            Self::Subscribe(subscribe) => subscribe.length(),
-            Self::SubAck(suback) | Self::UnsubAck(suback) => suback.length(),
-            Self::Unsubscribe(unsubscribe) => unsubscribe.length(),
+            Self::Subscribe(subscribe) => subscribe.length(version),
+            Self::SubAck(suback) | Self::UnsubAck(suback) => {
+                suback.length(self.packet_type(), version)
+            }
+            Self::Unsubscribe(unsubscribe) => unsubscribe.length(version),
             Self::PingReq | Self::PingResp => 0,
-            Self::Disconnect(disconnect) => disconnect.length(),
-            Self::Auth(auth) => auth.length(),
+            Self::Disconnect(disconnect) => disconnect.length(version),
+            Self::Auth(auth) => auth.length(version),
         }
     }
 
-    fn write_body(&self, out: &mut Vec<u8>) {
+    fn write_body(&self, version: Version, out: &mut Vec<u8>) {
         match self {
             Self::Connect(connect) => connect.write(out),
-            Self::ConnAck(connack) => connack.write(out),
-            Self::Publish(publish) => publish.write(out),
+            Self::ConnAck(connack) => connack.write(version, out),
+            Self::Publish(publish) => publish.write(version, out),
             Self::PubAck(ack) | Self::PubRec(ack) | Self::PubRel(ack) | Self::PubComp(ack) => {
-                ack.write(out);
+                ack.write(version, out);
             }
-            Self::Subscribe(subscribe) => subscribe.write(out),
-            Self::SubAck(suback) | Self::UnsubAck(suback) => suback.write(out),
-            Self::Unsubscribe(unsubscribe) => unsubscribe.write(out),
+            Self::Subscribe(subscribe) => subscribe.write(version, out),
+            Self::SubAck(suback) | Self::UnsubAck(suback) => {
+                suback.write(self.packet_type(), version, out);
+            }
+            Self::Unsubscribe(unsubscribe) => unsubscribe.write(version, out),
             Self::PingReq | Self::PingResp => {}
-            Self::Disconnect(disconnect) => disconnect.write(out),
-            Self::Auth(auth) => auth.write(out),
+            Self::Disconnect(disconnect) => disconnect.write(version, out),
+            Self::Auth(auth) => auth.write(version, out),
         }
     }
 }

@@ -3,7 +3,9 @@
 use super::read_packet_id;
 use crate::property::{SUBSCRIPTION_IDENTIFIER, TopicAlias, Value, properties, read_once};
 use crate::wire::{Reader, prefixed_length, put_prefixed, put_varint, varint_length};
-use crate::{Binary, DecodeError, PacketId, QoS, SubscriptionIdentifiers, Text, TopicName};
+use crate::{
+    Binary, DecodeError, PacketId, QoS, SubscriptionIdentifiers, Text, TopicName, Version,
+};
 
 /// A message, published or delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,7 +113,7 @@ properties! {
 impl<'a> PublishProperties<'a> {
     /// Writes the properties in a form that [`from_bytes`](Self::from_bytes) reads again.
     pub fn to_bytes(&self, out: &mut Vec<u8>) {
-        self.write_block(out);
+        self.write_block(Version::V5_0, out);
     }
 
     /// Reads what [`to_bytes`](Self::to_bytes) wrote.
@@ -183,24 +185,30 @@ impl<'a> Publish<'a> {
             + self.subscription_identifiers.encoded_length()
     }
 
-    pub(super) fn length(&self) -> usize {
-        let properties = self.properties_length();
+    pub(super) fn length(&self, version: Version) -> usize {
+        let block = if version.has_properties() {
+            let properties = self.properties_length();
+            varint_length(properties) + properties
+        } else {
+            0
+        };
         prefixed_length(self.topic.name().map_or(&[], |name| name.as_str().as_bytes()))
             + self.delivery.packet_id().map_or(0, |_| 2)
-            + varint_length(properties)
-            + properties
+            + block
             + self.payload.len()
     }
 
-    pub(super) fn write(&self, out: &mut Vec<u8>) {
+    pub(super) fn write(&self, version: Version, out: &mut Vec<u8>) {
         put_prefixed(out, self.topic.name().map_or(&[], |name| name.as_str().as_bytes()));
         if let Some(packet_id) = self.delivery.packet_id() {
             out.extend_from_slice(&packet_id.number().to_be_bytes());
         }
-        put_varint(out, self.properties_length());
-        self.properties.write(out);
-        crate::property::write(TOPIC_ALIAS, &self.topic.alias(), out);
-        self.subscription_identifiers.write(out);
+        if version.has_properties() {
+            put_varint(out, self.properties_length());
+            self.properties.write(out);
+            crate::property::write(TOPIC_ALIAS, &self.topic.alias(), out);
+            self.subscription_identifiers.write(out);
+        }
         out.extend_from_slice(self.payload);
     }
 }

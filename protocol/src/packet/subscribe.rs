@@ -3,7 +3,7 @@
 use super::read_packet_id;
 use crate::property::{SubscriptionIdentifier, properties};
 use crate::wire::{Reader, prefixed_length, put_prefixed};
-use crate::{DecodeError, PacketId, QoS, TopicFilter};
+use crate::{DecodeError, PacketId, QoS, TopicFilter, Version};
 
 /// A client's wish to receive messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,6 +77,7 @@ impl RetainHandling {
     }
 }
 
+const QOS: u8 = 0x03;
 const NO_LOCAL: u8 = 0x04;
 const RETAIN_AS_PUBLISHED: u8 = 0x08;
 const RETAIN_HANDLING_SHIFT: u8 = 4;
@@ -97,21 +98,21 @@ impl<'a> Subscribe<'a> {
         Ok(Self { packet_id, properties, subscriptions })
     }
 
-    pub(super) fn length(&self) -> usize {
+    pub(super) fn length(&self, version: Version) -> usize {
         let options = 1;
         let subscriptions = self.subscriptions.iter();
-        2 + self.properties.block_length()
+        2 + self.properties.block_length(version)
             + subscriptions
                 .map(|one| prefixed_length(one.filter.as_str().as_bytes()) + options)
                 .sum::<usize>()
     }
 
-    pub(super) fn write(&self, out: &mut Vec<u8>) {
+    pub(super) fn write(&self, version: Version, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.packet_id.number().to_be_bytes());
-        self.properties.write_block(out);
+        self.properties.write_block(version, out);
         for subscription in &self.subscriptions {
             put_prefixed(out, subscription.filter.as_str().as_bytes());
-            out.push(subscription.options());
+            out.push(subscription.options(version));
         }
     }
 }
@@ -121,7 +122,8 @@ impl<'a> Subscription<'a> {
         let filter = read_filter(reader)?;
         let options = reader.u8()?;
         // [MQTT-3.8.3-5]
-        if options & RESERVED != 0 {
+        let reserved = if reader.version().has_properties() { RESERVED } else { !QOS };
+        if options & reserved != 0 {
             return Err(DecodeError::malformed("reserved subscription options are set"));
         }
         let no_local = options & NO_LOCAL != 0;
@@ -131,7 +133,7 @@ impl<'a> Subscription<'a> {
         }
         Ok(Self {
             filter,
-            maximum_qos: QoS::new(options & 0b11)
+            maximum_qos: QoS::new(options & QOS)
                 .ok_or(DecodeError::protocol("a subscription with QoS 3"))?,
             no_local,
             retain_as_published: options & RETAIN_AS_PUBLISHED != 0,
@@ -140,7 +142,10 @@ impl<'a> Subscription<'a> {
         })
     }
 
-    fn options(&self) -> u8 {
+    fn options(&self, version: Version) -> u8 {
+        if !version.has_properties() {
+            return self.maximum_qos as u8;
+        }
         self.maximum_qos as u8
             | if self.no_local { NO_LOCAL } else { 0 }
             | if self.retain_as_published { RETAIN_AS_PUBLISHED } else { 0 }
@@ -179,15 +184,15 @@ impl<'a> Unsubscribe<'a> {
         Ok(Self { packet_id, properties, filters })
     }
 
-    pub(super) fn length(&self) -> usize {
+    pub(super) fn length(&self, version: Version) -> usize {
         let filters = self.filters.iter();
-        2 + self.properties.block_length()
+        2 + self.properties.block_length(version)
             + filters.map(|filter| prefixed_length(filter.as_str().as_bytes())).sum::<usize>()
     }
 
-    pub(super) fn write(&self, out: &mut Vec<u8>) {
+    pub(super) fn write(&self, version: Version, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.packet_id.number().to_be_bytes());
-        self.properties.write_block(out);
+        self.properties.write_block(version, out);
         for filter in &self.filters {
             put_prefixed(out, filter.as_str().as_bytes());
         }

@@ -131,6 +131,7 @@ impl<'a> Maker<'a> {
             user_properties: self.user_properties,
         };
         Connect {
+            version: mqtt_protocol::Version::V5_0,
             clean_start: self.source.bool(),
             keep_alive_secs: self.source.u16(),
             properties,
