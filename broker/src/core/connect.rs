@@ -25,6 +25,9 @@ impl Core {
         connect: &Connect<'_>,
         now: Instant,
     ) {
+        if let Some(connection) = self.connection(from) {
+            connection.version = connect.version;
+        }
         if let Err(reason) = self.check_connect(connect) {
             return self.refuse(from, reason);
         }

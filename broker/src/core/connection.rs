@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use mqtt_protocol::alias::{ReceivedAliases, SentAliases};
-use mqtt_protocol::{ConnAck, Connect, Disconnect, Packet, PacketTooLarge, Publish, PublishTopic};
+use mqtt_protocol::{
+    ConnAck, Connect, Disconnect, Packet, PacketTooLarge, Publish, PublishTopic, Version,
+};
 
 use super::limits::Limits;
 use super::session::SessionId;
@@ -27,6 +29,8 @@ impl ConnectionId {
 pub(super) struct Connection {
     pub(super) generation: u32,
     pub(super) state: State,
+    /// The form of what goes back and forth: that of the client's CONNECT.
+    pub(super) version: Version,
     pub(super) outbox: Outbox,
     /// When the client was last heard. [MQTT-3.1.2-22]
     pub(super) last_heard: Instant,
@@ -59,6 +63,7 @@ impl Connection {
         Self {
             generation,
             state: State::Handshake,
+            version: Version::default(),
             outbox: Outbox::default(),
             last_heard: now,
             patience: None,
@@ -99,7 +104,11 @@ impl Connection {
     }
 
     /// Sends DISCONNECT, which ends the connection. [MQTT-3.14.2-3] [MQTT-3.14.2-4]
+    /// Before version 5.0 a server could only hang up.
     pub(super) fn send_disconnect(&mut self, disconnect: Disconnect<'_>) {
+        if !self.version.has_properties() {
+            return;
+        }
         self.send_stripped_if_too_large(Packet::Disconnect(disconnect));
     }
 
@@ -114,10 +123,10 @@ impl Connection {
 
     fn send_stripped_if_too_large(&mut self, mut packet: Packet<'_>) {
         let maximum = self.maximum_packet_size;
-        if packet.encode_within(maximum, &mut self.outbox.bytes).is_err() {
+        if packet.encode_as(self.version, maximum, &mut self.outbox.bytes).is_err() {
             packet.strip_diagnostics();
             // An answer that is too large even so cannot be given at all. [MQTT-3.1.2-24]
-            let _ = packet.encode_within(maximum, &mut self.outbox.bytes);
+            let _ = packet.encode_as(self.version, maximum, &mut self.outbox.bytes);
         }
     }
 
@@ -131,7 +140,7 @@ impl Connection {
         }
         let topic = publish.topic;
         let packet = Packet::Publish(publish);
-        let sent = packet.encode_within(self.maximum_packet_size, &mut self.outbox.bytes);
+        let sent = packet.encode_as(self.version, self.maximum_packet_size, &mut self.outbox.bytes);
         if sent.is_err() {
             self.sent_aliases.forget(topic);
         }

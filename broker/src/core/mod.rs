@@ -33,7 +33,7 @@ mod timers;
 
 use std::collections::{HashMap, VecDeque};
 
-use mqtt_protocol::{DecodeError, Decoded, Packet, ReasonCode, decode};
+use mqtt_protocol::{DecodeError, Decoded, Packet, ReasonCode, Version, decode_as};
 use slab::Slab;
 
 pub use self::connection::ConnectionId;
@@ -149,8 +149,8 @@ impl Core {
         if let Some(connection) = self.connection(from) {
             connection.last_heard = now;
         }
-        while let Some(maximum) = self.maximum_packet_size(from) {
-            match decode(&bytes[consumed..], maximum) {
+        while let Some((version, maximum)) = self.terms(from) {
+            match decode_as(version, &bytes[consumed..], maximum) {
                 Ok(Decoded::Packet { packet, length }) => {
                     self.handle_packet(from, packet, now);
                     consumed += length;
@@ -163,14 +163,17 @@ impl Core {
         Received { consumed: bytes.len(), needed: usize::MAX }
     }
 
-    /// The largest packet the connection may send now, in bytes; none while it is closing.
-    fn maximum_packet_size(&self, id: ConnectionId) -> Option<usize> {
+    /// The form of the packets the connection may send now, and their size in bytes; none while
+    /// it is closing.
+    fn terms(&self, id: ConnectionId) -> Option<(Version, usize)> {
         let limits = &self.config.limits;
-        match self.state(id)? {
-            State::Handshake => Some(limits.maximum_connect_size),
-            State::Open(_) => Some(limits.maximum_packet_size as usize),
-            State::Closing => None,
-        }
+        let connection = self.connections.get(id.index())?;
+        let maximum = match self.state(id)? {
+            State::Handshake => limits.maximum_connect_size,
+            State::Open(_) => limits.maximum_packet_size as usize,
+            State::Closing => return None,
+        };
+        Some((connection.version, maximum))
     }
 
     /// A packet has come in.
@@ -268,6 +271,15 @@ impl Core {
             connection.outbox.right = WriteRight::Free;
         }
         std::mem::swap(&mut connection.outbox.bytes, buffer);
+    }
+
+    /// Whether so much waits to be written that no more should be read from the client: it asks
+    /// and does not take the answers. What is published for it does not fill its outbox that far.
+    pub fn is_congested(&self, id: ConnectionId) -> bool {
+        let limits = &self.config.limits;
+        let limit = limits.maximum_outbox + limits.maximum_packet_size as usize;
+        self.state(id).is_some_and(|state| state != State::Closing)
+            && self.connections[id.index()].outbox.bytes.len() > limit
     }
 
     /// Whether the connection is to be closed once its outbox is written.

@@ -217,6 +217,13 @@ impl Broker {
         }
     }
 
+    /// The bytes the client was sent, whatever they mean.
+    pub fn received_bytes(&mut self, client: Client) -> Vec<u8> {
+        let inbox = self.sent.entry(client).or_default();
+        let looked_at = std::mem::take(&mut inbox.looked_at);
+        [looked_at, &std::mem::take(&mut inbox.fresh)].concat()
+    }
+
     /// All packets the client was sent.
     pub fn received(&mut self, client: Client) -> Vec<Packet<'static>> {
         std::iter::from_fn(|| self.try_receive(client)).collect()

@@ -3,7 +3,7 @@
 use std::num::{NonZeroU16, NonZeroU32};
 
 use mqtt_protocol::{
-    ConnAck, Connect, ConnectProperties, Decoded, Disconnect, DisconnectProperties, Will,
+    ConnAck, Connect, ConnectProperties, Decoded, Disconnect, DisconnectProperties, Version, Will,
     WillProperties, decode,
 };
 
@@ -216,6 +216,7 @@ impl Session {
         let connect = Connect {
             clean_start: !self.has_state,
             keep_alive_secs: options.keep_alive_secs,
+            version: Version::V5_0,
             properties: ConnectProperties {
                 session_expiry_interval: Some(options.session_expiry_secs).filter(|&secs| secs > 0),
                 receive_maximum: Some(options.receive_maximum),
