@@ -1,12 +1,23 @@
 //! The client: its life, and what the server granted it.
 
 use std::ffi::{c_char, c_int};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
+use ::mqtt_client::Options;
+use ::mqtt_client::protocol::ReasonCode;
+
+use crate::convert::{reference, text};
+use crate::guard::*;
+use crate::handle::{Handle, handle, waiting};
 use crate::library::*;
 use crate::options::*;
 
 /// One client of one server.
-pub struct mqtt_client {}
+#[derive(Debug)]
+pub struct mqtt_client {
+    _opaque: (),
+}
 
 /// The highest QoS the server accepts.
 pub const MQTT_LIMIT_MAX_QOS: c_int = 1;
@@ -55,7 +66,15 @@ pub unsafe extern "C" fn mqtt_client_new(
     o: *const mqtt_options,
     out: *mut *mut mqtt_client,
 ) -> mqtt_status {
-    MQTT_E_UNSUPPORTED
+    // SAFETY: the header's promises hold for every argument.
+    guard(|| unsafe {
+        let options = reference(o)?.0.clone();
+        if out.is_null() {
+            return Err(Failure::argument("a pointer is NULL"));
+        }
+        out.write(Handle::create(options)?);
+        Ok(())
+    })
 }
 
 /// Does mqtt_client_new with default options for a URL.
@@ -65,7 +84,15 @@ pub unsafe extern "C" fn mqtt_client_open(
     url: *const c_char,
     out: *mut *mut mqtt_client,
 ) -> mqtt_status {
-    MQTT_E_UNSUPPORTED
+    // SAFETY: the header's promises hold for every argument.
+    guard(|| unsafe {
+        let options = Options::new(text(url)?)?;
+        if out.is_null() {
+            return Err(Failure::argument("a pointer is NULL"));
+        }
+        out.write(Handle::create(options)?);
+        Ok(())
+    })
 }
 
 /// Waits until the client is connected.
@@ -78,19 +105,30 @@ pub unsafe extern "C" fn mqtt_client_wait_connected(
     c: *mut mqtt_client,
     timeout_ms: c_int,
 ) -> mqtt_status {
-    MQTT_E_UNSUPPORTED
+    // SAFETY: the header's promises hold for every argument.
+    guard(|| unsafe {
+        let client = &handle(c)?.client;
+        let timeout = waiting(timeout_ms)?;
+        client.wait_connected(timeout)?;
+        Ok(())
+    })
 }
 
 /// Whether the client is connected: 1 or 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mqtt_client_is_connected(c: *const mqtt_client) -> c_int {
-    0
+    // SAFETY: the header's promises hold for every argument.
+    read(0, || unsafe { Some(c_int::from(handle(c).ok()?.client.is_connected())) })
 }
 
 /// Connects at once: cuts the pause between attempts short, or starts again after MQTT_EVENT_STOPPED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mqtt_client_reconnect(c: *mut mqtt_client) -> mqtt_status {
-    MQTT_E_UNSUPPORTED
+    // SAFETY: the header's promises hold for every argument.
+    guard(|| unsafe {
+        handle(c)?.client.reconnect();
+        Ok(())
+    })
 }
 
 /// Ends the connection in good order, and stays disconnected until mqtt_client_reconnect.
@@ -106,7 +144,19 @@ pub unsafe extern "C" fn mqtt_client_disconnect(
     props: *const mqtt_props,
     timeout_ms: c_int,
 ) -> mqtt_status {
-    MQTT_E_UNSUPPORTED
+    // SAFETY: the header's promises hold for every argument.
+    guard(|| unsafe {
+        let client = &handle(c)?.client;
+        let reason = u8::try_from(reason).ok().and_then(ReasonCode::new);
+        let reason = reason.ok_or_else(|| Failure::argument("no reason code"))?;
+        let timeout = waiting(timeout_ms)?;
+        let farewell = match props.as_ref() {
+            Some(props) => props.farewell(reason),
+            None => mqtt_props::default().farewell(reason),
+        };
+        client.disconnect(farewell, timeout)?;
+        Ok(())
+    })
 }
 
 /// Releases the client and all its events. It never waits for the network.
@@ -114,22 +164,68 @@ pub unsafe extern "C" fn mqtt_client_disconnect(
 /// After it returns no handler runs; called from a handler, that one is the last. No other thread may be using the client.
 /// A client that is still connected is closed without DISCONNECT, so that its will is published.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn mqtt_client_free(c: *mut mqtt_client) {}
+pub unsafe extern "C" fn mqtt_client_free(c: *mut mqtt_client) {
+    if c.is_null() {
+        return;
+    }
+    // SAFETY: the header's promises hold, so this is the program's own reference to the handle.
+    let handle = unsafe { Arc::from_raw(c.cast::<Handle>()) };
+    if handle.is_forked() {
+        // The library's thread does not exist in this process, and what it held is held for ever.
+        std::mem::forget(handle);
+        return;
+    }
+    handle.is_freed.store(true, Ordering::Relaxed);
+    read((), || {
+        drop(handle);
+        Some(())
+    });
+}
 
 /// The client id, given by the program or by the server; "" as long as there is none. Valid as long as the client.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mqtt_client_id(c: *const mqtt_client) -> *const c_char {
-    c"".as_ptr()
+    // SAFETY: the header's promises hold for every argument.
+    read(fixed(c""), || unsafe { Some(handle(c).ok()?.id()) })
 }
 
 /// What the server granted, by MQTT_LIMIT_*; 0 as long as the client was never connected.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mqtt_client_limit(c: *const mqtt_client, which: c_int) -> u32 {
-    0
+    // SAFETY: the header's promises hold for every argument.
+    read(0, || unsafe {
+        let limits = handle(c).ok()?.client.limits()?;
+        Some(match which {
+            MQTT_LIMIT_MAX_QOS => limits.maximum_qos as u32,
+            MQTT_LIMIT_RETAIN => limits.has_retain.into(),
+            MQTT_LIMIT_MAX_PACKET_SIZE => limits.maximum_packet_size,
+            MQTT_LIMIT_RECEIVE_MAXIMUM => limits.receive_maximum.into(),
+            MQTT_LIMIT_TOPIC_ALIASES => limits.topic_aliases.into(),
+            MQTT_LIMIT_KEEP_ALIVE => limits.keep_alive_secs.into(),
+            MQTT_LIMIT_SESSION_EXPIRY => limits.session_expiry_secs,
+            MQTT_LIMIT_WILDCARD_SUBS => limits.has_wildcards.into(),
+            MQTT_LIMIT_SHARED_SUBS => limits.has_shared_subscriptions.into(),
+            MQTT_LIMIT_SUBSCRIPTION_IDS => limits.has_subscription_identifiers.into(),
+            _ => 0,
+        })
+    })
 }
 
 /// A count of the client's work, by MQTT_STAT_*.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mqtt_client_stat(c: *const mqtt_client, which: c_int) -> u64 {
-    0
+    // SAFETY: the header's promises hold for every argument.
+    read(0, || unsafe {
+        let counts = handle(c).ok()?.client.counts();
+        Some(match which {
+            MQTT_STAT_QUEUED_MESSAGES => counts.queued_messages as u64,
+            MQTT_STAT_QUEUED_BYTES => counts.queued_bytes as u64,
+            MQTT_STAT_INFLIGHT => counts.in_flight as u64,
+            MQTT_STAT_SENT => counts.sent,
+            MQTT_STAT_RECEIVED => counts.received,
+            MQTT_STAT_RECONNECTS => counts.reconnects,
+            MQTT_STAT_DROPPED => counts.dropped,
+            _ => 0,
+        })
+    })
 }

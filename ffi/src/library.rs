@@ -1,6 +1,10 @@
 //! The library itself: its version, what calls return, what peers answer, and the last error in words.
 
-use std::ffi::{c_char, c_int};
+use std::ffi::{CStr, c_char, c_int};
+
+use ::mqtt_client::protocol::ReasonCode;
+
+use crate::guard::{fixed, last_error};
 
 /// mqtt_version() of a library this header belongs to: 0x00MMmmpp.
 pub const MQTT_VERSION_NUMBER: u32 = 0x0000_0100;
@@ -167,19 +171,19 @@ pub extern "C" fn mqtt_version() -> u32 {
 /// The version in words, and what the build offers: "0.1.0 tcp unix".
 #[unsafe(no_mangle)]
 pub extern "C" fn mqtt_version_string() -> *const c_char {
-    c"0.1.0 tcp unix".as_ptr()
+    fixed(VERSION_STRING)
 }
 
 /// The name of a status, as "MQTT_E_TCP"; never NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn mqtt_status_name(status: mqtt_status) -> *const c_char {
-    c"".as_ptr()
+    fixed(status_name(status))
 }
 
 /// The name of a reason code in the standard, as "Server busy"; never NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn mqtt_reason_name(reason: mqtt_reason) -> *const c_char {
-    c"".as_ptr()
+    fixed(reason_name(u8::try_from(reason).ok().and_then(ReasonCode::new)))
 }
 
 /// This thread's last failure in one sentence; "" if there was none.
@@ -187,5 +191,110 @@ pub extern "C" fn mqtt_reason_name(reason: mqtt_reason) -> *const c_char {
 /// A success does not clear it. The text is valid until the next failing call on this thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn mqtt_last_error() -> *const c_char {
-    c"".as_ptr()
+    last_error()
+}
+
+const VERSION_STRING: &CStr = c"0.1.0 tcp unix";
+
+fn status_name(status: mqtt_status) -> &'static CStr {
+    match status {
+        MQTT_OK => c"MQTT_OK",
+        MQTT_E_ARG => c"MQTT_E_ARG",
+        MQTT_E_NOMEM => c"MQTT_E_NOMEM",
+        MQTT_E_UTF8 => c"MQTT_E_UTF8",
+        MQTT_E_TOPIC => c"MQTT_E_TOPIC",
+        MQTT_E_URL => c"MQTT_E_URL",
+        MQTT_E_STATE => c"MQTT_E_STATE",
+        MQTT_E_FULL => c"MQTT_E_FULL",
+        MQTT_E_TIMEOUT => c"MQTT_E_TIMEOUT",
+        MQTT_E_DEADLOCK => c"MQTT_E_DEADLOCK",
+        MQTT_E_NOT_FOUND => c"MQTT_E_NOT_FOUND",
+        MQTT_E_UNSUPPORTED => c"MQTT_E_UNSUPPORTED",
+        MQTT_E_TOO_LARGE => c"MQTT_E_TOO_LARGE",
+        MQTT_E_CANCELLED => c"MQTT_E_CANCELLED",
+        MQTT_E_EXPIRED => c"MQTT_E_EXPIRED",
+        MQTT_E_DROPPED => c"MQTT_E_DROPPED",
+        MQTT_E_FORKED => c"MQTT_E_FORKED",
+        MQTT_E_DNS => c"MQTT_E_DNS",
+        MQTT_E_TCP => c"MQTT_E_TCP",
+        MQTT_E_PROXY => c"MQTT_E_PROXY",
+        MQTT_E_TLS => c"MQTT_E_TLS",
+        MQTT_E_WEBSOCKET => c"MQTT_E_WEBSOCKET",
+        MQTT_E_REFUSED => c"MQTT_E_REFUSED",
+        MQTT_E_LOST => c"MQTT_E_LOST",
+        MQTT_E_KEEPALIVE => c"MQTT_E_KEEPALIVE",
+        MQTT_E_PROTOCOL => c"MQTT_E_PROTOCOL",
+        MQTT_E_STORE => c"MQTT_E_STORE",
+        MQTT_E_INTERNAL => c"MQTT_E_INTERNAL",
+        _ => c"unknown status",
+    }
+}
+
+fn reason_name(reason: Option<ReasonCode>) -> &'static CStr {
+    match reason.map(ReasonCode::code) {
+        Some(0x00) => c"Success",
+        Some(0x01) => c"Granted QoS 1",
+        Some(0x02) => c"Granted QoS 2",
+        Some(0x04) => c"Disconnect with Will Message",
+        Some(0x10) => c"No matching subscribers",
+        Some(0x11) => c"No subscription existed",
+        Some(0x18) => c"Continue authentication",
+        Some(0x19) => c"Re-authenticate",
+        Some(0x80) => c"Unspecified error",
+        Some(0x81) => c"Malformed Packet",
+        Some(0x82) => c"Protocol Error",
+        Some(0x83) => c"Implementation specific error",
+        Some(0x84) => c"Unsupported Protocol Version",
+        Some(0x85) => c"Client Identifier not valid",
+        Some(0x86) => c"Bad User Name or Password",
+        Some(0x87) => c"Not authorized",
+        Some(0x88) => c"Server unavailable",
+        Some(0x89) => c"Server busy",
+        Some(0x8A) => c"Banned",
+        Some(0x8B) => c"Server shutting down",
+        Some(0x8C) => c"Bad authentication method",
+        Some(0x8D) => c"Keep Alive timeout",
+        Some(0x8E) => c"Session taken over",
+        Some(0x8F) => c"Topic Filter invalid",
+        Some(0x90) => c"Topic Name invalid",
+        Some(0x91) => c"Packet Identifier in use",
+        Some(0x92) => c"Packet Identifier not found",
+        Some(0x93) => c"Receive Maximum exceeded",
+        Some(0x94) => c"Topic Alias invalid",
+        Some(0x95) => c"Packet too large",
+        Some(0x96) => c"Message rate too high",
+        Some(0x97) => c"Quota exceeded",
+        Some(0x98) => c"Administrative action",
+        Some(0x99) => c"Payload format invalid",
+        Some(0x9A) => c"Retain not supported",
+        Some(0x9B) => c"QoS not supported",
+        Some(0x9C) => c"Use another server",
+        Some(0x9D) => c"Server moved",
+        Some(0x9E) => c"Shared Subscriptions not supported",
+        Some(0x9F) => c"Connection rate exceeded",
+        Some(0xA0) => c"Maximum connect time",
+        Some(0xA1) => c"Subscription Identifiers not supported",
+        Some(0xA2) => c"Wildcard Subscriptions not supported",
+        _ => c"unknown reason",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_those_of_the_package() {
+        let numbers = |shift: u32| MQTT_VERSION_NUMBER >> shift & 0xFF;
+        let version = format!("{}.{}.{}", numbers(16), numbers(8), numbers(0));
+        assert_eq!(version, env!("CARGO_PKG_VERSION"));
+        assert!(VERSION_STRING.to_str().unwrap().starts_with(&version));
+    }
+
+    #[test]
+    fn every_reason_has_its_name() {
+        for reason in ReasonCode::ALL {
+            assert_eq!(reason_name(Some(*reason)).to_str(), Ok(reason.name()));
+        }
+    }
 }

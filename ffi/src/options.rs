@@ -1,14 +1,25 @@
 //! Options: how a client connects and what its limits are.
 
 use std::ffi::{c_char, c_int, c_uint, c_void};
+use std::num::{NonZeroU16, NonZeroU32};
+use std::ptr;
+use std::sync::Arc;
+use std::time::Duration;
 
+use ::mqtt_client::protocol::ReasonCode;
+use ::mqtt_client::{EventLimit, Farewell, Log, LogLevel, Options, OwnedText, Reconnect, Will};
+
+use crate::convert::{self, bytes, exclusive, optional_text, reference, text};
+use crate::guard::*;
 use crate::library::*;
 use crate::message::*;
+use crate::routes::User;
 
 /// How to connect. mqtt_client_new copies it; change and release it as you like afterwards.
 ///
 /// Every setter checks its value at once. Only what differs from the default need be set.
-pub struct mqtt_options {}
+#[derive(Debug)]
+pub struct mqtt_options(pub(crate) Options);
 
 /// Called with a line for the log: 1 error, 2 warning, 3 information, 4 debug, 5 trace.
 ///
@@ -29,12 +40,21 @@ pub const MQTT_QUEUE_DROP_OLDEST: c_int = 1;
 /// does not have them. Release it with mqtt_options_free.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mqtt_options_new(url: *const c_char) -> *mut mqtt_options {
-    std::ptr::null_mut()
+    // SAFETY: the header's promises hold for every argument.
+    guard_value(ptr::null_mut(), || unsafe {
+        let options = Options::new(text(url)?)?;
+        Ok(Box::into_raw(Box::new(mqtt_options(options))))
+    })
 }
 
 /// Releases options.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn mqtt_options_free(o: *mut mqtt_options) {}
+pub unsafe extern "C" fn mqtt_options_free(o: *mut mqtt_options) {
+    if !o.is_null() {
+        // SAFETY: it came from mqtt_options_new and was not released before.
+        drop(unsafe { Box::from_raw(o) });
+    }
+}
 
 /// The name of the client's session at the server. Default: the server gives one, and the client keeps it.
 #[unsafe(no_mangle)]
@@ -42,7 +62,12 @@ pub unsafe extern "C" fn mqtt_options_set_client_id(
     o: *mut mqtt_options,
     id: *const c_char,
 ) -> mqtt_status {
-    MQTT_E_UNSUPPORTED
+    // SAFETY: the header's promises hold for every argument.
+    guard(|| unsafe {
+        let options = &mut exclusive(o)?.0;
+        options.client_id = OwnedText::new(text(id)?)?;
+        Ok(())
+    })
 }
 
 /// User name and password, in place of those in the URL. Either may be NULL, for none.
@@ -53,7 +78,18 @@ pub unsafe extern "C" fn mqtt_options_set_credentials(
     password: *const c_void,
     len: usize,
 ) -> mqtt_status {
-    MQTT_E_UNSUPPORTED
+    // SAFETY: the header's promises hold for every argument.
+    guard(|| unsafe {
+        let options = &mut exclusive(o)?.0;
+        let user = optional_text(user)?.map(OwnedText::new).transpose()?;
+        let given = if password.is_null() { None } else { Some(bytes(password, len)?) };
+        if given.is_some_and(|password| password.len() > usize::from(u16::MAX)) {
+            return Err(Failure::argument("a password has at most 65535 bytes"));
+        }
+        options.user_name = user;
+        options.password = given.map(<[u8]>::to_vec);
+        Ok(())
+    })
 }
 
 /// The longest silence on the connection, 0 to 65,535 seconds; a dead server is noticed within it. 0: any. Default: 60.
@@ -64,7 +100,14 @@ pub unsafe extern "C" fn mqtt_options_set_keep_alive(
     o: *mut mqtt_options,
     seconds: c_uint,
 ) -> mqtt_status {
-    MQTT_E_UNSUPPORTED
+    // SAFETY: the header's promises hold for every argument.
+    guard(|| unsafe {
+        let options = &mut exclusive(o)?.0;
+        let seconds = u16::try_from(seconds);
+        options.keep_alive_secs =
+            seconds.map_err(|_| Failure::argument("a keep alive has at most 65535 seconds"))?;
+        Ok(())
+    })
 }
 
 /// Whether the first connection begins with a new session (1, the default) or goes on with the one the server has (0).
@@ -76,7 +119,12 @@ pub unsafe extern "C" fn mqtt_options_set_clean_start(
     o: *mut mqtt_options,
     yes: c_int,
 ) -> mqtt_status {
-    MQTT_E_UNSUPPORTED
+    // SAFETY: the header's promises hold for every argument.
+    guard(|| unsafe {
+        let options = &mut exclusive(o)?.0;
+        options.clean_start = convert::yes(yes);
+        Ok(())
+    })
 }
 
 /// How long the server keeps the session without a connection; UINT32_MAX: for ever. Default: 0, not at all.
@@ -85,7 +133,12 @@ pub unsafe extern "C" fn mqtt_options_set_session_expiry(
     o: *mut mqtt_options,
     seconds: u32,
 ) -> mqtt_status {
-    MQTT_E_UNSUPPORTED
+    // SAFETY: the header's promises hold for every argument.
+    guard(|| unsafe {
+        let options = &mut exclusive(o)?.0;
+        options.session_expiry_secs = seconds;
+        Ok(())
+    })
 }
 
 /// The message the server publishes when the client is gone without mqtt_client_disconnect; NULL: none.
@@ -98,7 +151,16 @@ pub unsafe extern "C" fn mqtt_options_set_will(
     m: *const mqtt_msg,
     delay_s: u32,
 ) -> mqtt_status {
-    MQTT_E_UNSUPPORTED
+    // SAFETY: the header's promises hold for every argument.
+    guard(|| unsafe {
+        let options = &mut exclusive(o)?.0;
+        let message = message(m);
+        if message.is_some_and(|will| will.payload().len() > usize::from(u16::MAX)) {
+            return Err(Failure::argument("a will has at most 65535 bytes"));
+        }
+        options.will = message.cloned().map(|message| Will { message, delay_secs: delay_s });
+        Ok(())
+    })
 }
 
 /// User properties for CONNECT. What else is in the properties is ignored.
@@ -107,7 +169,12 @@ pub unsafe extern "C" fn mqtt_options_set_connect_props(
     o: *mut mqtt_options,
     p: *const mqtt_props,
 ) -> mqtt_status {
-    MQTT_E_UNSUPPORTED
+    // SAFETY: the header's promises hold for every argument.
+    guard(|| unsafe {
+        let options = &mut exclusive(o)?.0;
+        options.user_properties = reference(p)?.user.clone();
+        Ok(())
+    })
 }
 
 /// How many QoS 1 and 2 messages the server may have unacknowledged here, 1 to 65,535. Default: 1024.
@@ -116,7 +183,12 @@ pub unsafe extern "C" fn mqtt_options_set_receive_maximum(
     o: *mut mqtt_options,
     n: c_uint,
 ) -> mqtt_status {
-    MQTT_E_UNSUPPORTED
+    // SAFETY: the header's promises hold for every argument.
+    guard(|| unsafe {
+        let options = &mut exclusive(o)?.0;
+        options.receive_maximum = window(n)?;
+        Ok(())
+    })
 }
 
 /// How many QoS 1 and 2 messages may be unacknowledged by the server, 1 to 65,535; its own limit holds too. Default: 1024.
@@ -125,7 +197,12 @@ pub unsafe extern "C" fn mqtt_options_set_max_inflight(
     o: *mut mqtt_options,
     n: c_uint,
 ) -> mqtt_status {
-    MQTT_E_UNSUPPORTED
+    // SAFETY: the header's promises hold for every argument.
+    guard(|| unsafe {
+        let options = &mut exclusive(o)?.0;
+        options.maximum_in_flight = window(n)?;
+        Ok(())
+    })
 }
 
 /// The largest packet to accept, in bytes, not 0. A server that sends a larger one is disconnected. Default: 16 MiB.
@@ -134,7 +211,14 @@ pub unsafe extern "C" fn mqtt_options_set_max_packet_size(
     o: *mut mqtt_options,
     bytes: u32,
 ) -> mqtt_status {
-    MQTT_E_UNSUPPORTED
+    // SAFETY: the header's promises hold for every argument.
+    guard(|| unsafe {
+        let options = &mut exclusive(o)?.0;
+        let size = NonZeroU32::new(bytes);
+        options.maximum_packet_size =
+            size.ok_or_else(|| Failure::argument("no packet has 0 bytes"))?;
+        Ok(())
+    })
 }
 
 /// How many topics may be replaced by a number, received and sent, 0 to 65,535 each. Default: 32 and 32, automatic.
@@ -144,7 +228,15 @@ pub unsafe extern "C" fn mqtt_options_set_topic_aliases(
     received: c_uint,
     sent: c_uint,
 ) -> mqtt_status {
-    MQTT_E_UNSUPPORTED
+    // SAFETY: the header's promises hold for every argument.
+    guard(|| unsafe {
+        let options = &mut exclusive(o)?.0;
+        let count = |count: c_uint| {
+            u16::try_from(count).map_err(|_| Failure::argument("there are at most 65535 aliases"))
+        };
+        (options.received_aliases, options.sent_aliases) = (count(received)?, count(sent)?);
+        Ok(())
+    })
 }
 
 /// What waits to be sent: at most so many messages and bytes, and which MQTT_QUEUE_* policy holds beyond.
@@ -158,7 +250,17 @@ pub unsafe extern "C" fn mqtt_options_set_queue(
     bytes: usize,
     policy: c_int,
 ) -> mqtt_status {
-    MQTT_E_UNSUPPORTED
+    // SAFETY: the header's promises hold for every argument.
+    guard(|| unsafe {
+        let options = &mut exclusive(o)?.0;
+        options.queue.drops_oldest = match policy {
+            MQTT_QUEUE_REJECT_NEW => false,
+            MQTT_QUEUE_DROP_OLDEST => true,
+            _ => return Err(Failure::argument("a policy is one of MQTT_QUEUE_*")),
+        };
+        (options.queue.messages, options.queue.bytes) = (messages, bytes);
+        Ok(())
+    })
 }
 
 /// Whether QoS 0 messages wait for a connection too (1, the default) or are refused with MQTT_E_STATE without one (0).
@@ -167,7 +269,12 @@ pub unsafe extern "C" fn mqtt_options_set_queue_qos0(
     o: *mut mqtt_options,
     yes: c_int,
 ) -> mqtt_status {
-    MQTT_E_UNSUPPORTED
+    // SAFETY: the header's promises hold for every argument.
+    guard(|| unsafe {
+        let options = &mut exclusive(o)?.0;
+        options.queue.holds_qos_0 = convert::yes(yes);
+        Ok(())
+    })
 }
 
 /// How much may wait in the queue of events; beyond it the library reads no more from the socket. Neither may be 0.
@@ -178,7 +285,15 @@ pub unsafe extern "C" fn mqtt_options_set_event_queue(
     messages: usize,
     bytes: usize,
 ) -> mqtt_status {
-    MQTT_E_UNSUPPORTED
+    // SAFETY: the header's promises hold for every argument.
+    guard(|| unsafe {
+        let options = &mut exclusive(o)?.0;
+        if messages == 0 || bytes == 0 {
+            return Err(Failure::argument("the queue of events needs room"));
+        }
+        options.event_queue = EventLimit { events: messages, bytes };
+        Ok(())
+    })
 }
 
 /// The pause before connecting anew: random, from 0 to a bound that doubles from min_ms to max_ms. Default: 500, 60000.
@@ -190,7 +305,19 @@ pub unsafe extern "C" fn mqtt_options_set_reconnect(
     min_ms: c_int,
     max_ms: c_int,
 ) -> mqtt_status {
-    MQTT_E_UNSUPPORTED
+    // SAFETY: the header's promises hold for every argument.
+    guard(|| unsafe {
+        let options = &mut exclusive(o)?.0;
+        let millis = |ms: c_int| u64::try_from(ms).map(Duration::from_millis);
+        options.reconnect = match (millis(min_ms), millis(max_ms)) {
+            (Ok(minimum), Ok(maximum)) if minimum <= maximum => {
+                Some(Reconnect { minimum, maximum })
+            }
+            _ if min_ms == -1 => None,
+            _ => return Err(Failure::argument("the pause grows from min_ms to max_ms")),
+        };
+        Ok(())
+    })
 }
 
 /// How long one attempt may take, from the look-up of the name to the server's CONNACK, in ms, not 0. Default: 30000.
@@ -199,7 +326,14 @@ pub unsafe extern "C" fn mqtt_options_set_connect_timeout(
     o: *mut mqtt_options,
     ms: c_int,
 ) -> mqtt_status {
-    MQTT_E_UNSUPPORTED
+    // SAFETY: the header's promises hold for every argument.
+    guard(|| unsafe {
+        let options = &mut exclusive(o)?.0;
+        let limit = convert::timeout(ms)?.filter(|limit| !limit.is_zero());
+        options.connect_timeout =
+            limit.ok_or_else(|| Failure::argument("an attempt to connect takes some time"))?;
+        Ok(())
+    })
 }
 
 /// Where the log goes, up to a level; fn NULL: nowhere, which is the default.
@@ -212,21 +346,53 @@ pub unsafe extern "C" fn mqtt_options_set_log(
     log: mqtt_log_fn,
     user: *mut c_void,
 ) -> mqtt_status {
-    MQTT_E_UNSUPPORTED
+    // SAFETY: the header's promises hold for every argument.
+    guard(|| unsafe {
+        let options = &mut exclusive(o)?.0;
+        let level = match level {
+            1 => LogLevel::Error,
+            2 => LogLevel::Warning,
+            3 => LogLevel::Information,
+            4 => LogLevel::Debug,
+            5 => LogLevel::Trace,
+            _ => return Err(Failure::argument("a log level is 1 to 5")),
+        };
+        options.log = log.map(|log| {
+            let user = User(user);
+            let write = move |level: LogLevel, line: &str| {
+                let line = c_string(line);
+                let _inside = InCallback::enter();
+                // The program gave the function and the pointer to be used on any thread.
+                log(user.get(), level as c_int, line.as_ptr());
+            };
+            Log { level, write: Arc::new(write) }
+        });
+        Ok(())
+    })
 }
 
 /// The rarely used part of MQTT 5: user properties and more, on CONNECT, SUBSCRIBE, UNSUBSCRIBE and DISCONNECT.
-pub struct mqtt_props {}
+#[derive(Debug, Default)]
+pub struct mqtt_props {
+    pub(crate) user: Vec<(OwnedText, OwnedText)>,
+    reason_string: Option<OwnedText>,
+    session_expiry_secs: Option<u32>,
+}
 
 /// Makes empty properties. Release them with mqtt_props_free.
 #[unsafe(no_mangle)]
 pub extern "C" fn mqtt_props_new() -> *mut mqtt_props {
-    std::ptr::null_mut()
+    Box::into_raw(Box::new(mqtt_props::default()))
 }
 
 /// Releases properties.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn mqtt_props_free(p: *mut mqtt_props) {}
+pub unsafe extern "C" fn mqtt_props_free(p: *mut mqtt_props) {
+    if !p.is_null() {
+        // SAFETY: it came from mqtt_props_new and was not released before.
+        drop(unsafe { Box::from_raw(p) });
+    }
+}
 
 /// Adds a name and a value; the same name may be added again.
 #[unsafe(no_mangle)]
@@ -235,7 +401,12 @@ pub unsafe extern "C" fn mqtt_props_add_user(
     name: *const c_char,
     value: *const c_char,
 ) -> mqtt_status {
-    MQTT_E_UNSUPPORTED
+    // SAFETY: the header's promises hold for every argument.
+    guard(|| unsafe {
+        let pair = (OwnedText::new(text(name)?)?, OwnedText::new(text(value)?)?);
+        exclusive(p)?.user.push(pair);
+        Ok(())
+    })
 }
 
 /// Sets a reason in words, for DISCONNECT.
@@ -244,7 +415,12 @@ pub unsafe extern "C" fn mqtt_props_set_reason_string(
     p: *mut mqtt_props,
     text: *const c_char,
 ) -> mqtt_status {
-    MQTT_E_UNSUPPORTED
+    // SAFETY: the header's promises hold for every argument.
+    guard(|| unsafe {
+        let reason = OwnedText::new(convert::text(text)?)?;
+        exclusive(p)?.reason_string = Some(reason);
+        Ok(())
+    })
 }
 
 /// Sets how long the server keeps the session, in place of what the options said, for DISCONNECT.
@@ -253,5 +429,26 @@ pub unsafe extern "C" fn mqtt_props_set_session_expiry(
     p: *mut mqtt_props,
     seconds: u32,
 ) -> mqtt_status {
-    MQTT_E_UNSUPPORTED
+    // SAFETY: the header's promises hold for every argument.
+    guard(|| unsafe {
+        exclusive(p)?.session_expiry_secs = Some(seconds);
+        Ok(())
+    })
+}
+
+impl mqtt_props {
+    /// What a program says when it goes.
+    pub(crate) fn farewell(&self, reason: ReasonCode) -> Farewell {
+        Farewell {
+            reason,
+            reason_string: self.reason_string.clone(),
+            session_expiry_secs: self.session_expiry_secs,
+            user_properties: self.user.clone(),
+        }
+    }
+}
+
+fn window(messages: c_uint) -> Result<NonZeroU16, Failure> {
+    let messages = u16::try_from(messages).ok().and_then(NonZeroU16::new);
+    messages.ok_or_else(|| Failure::argument("a window has 1 to 65535 messages"))
 }

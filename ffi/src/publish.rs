@@ -2,7 +2,14 @@
 
 use std::ffi::{c_char, c_int, c_uint, c_void};
 
+use ::mqtt_client::protocol::TopicName;
+use ::mqtt_client::{Draft, Op};
+
 use crate::client::*;
+use crate::convert::{self, bytes, text, write};
+use crate::event;
+use crate::guard::*;
+use crate::handle::{handle, waiting};
 use crate::library::*;
 use crate::message::*;
 
@@ -29,7 +36,20 @@ pub unsafe extern "C" fn mqtt_client_publish(
     flags: c_uint,
     op: *mut mqtt_op,
 ) -> mqtt_status {
-    MQTT_E_UNSUPPORTED
+    // SAFETY: the header's promises hold for every argument.
+    guard(|| unsafe {
+        let client = &handle(c)?.client;
+        let mut draft = Draft::new(TopicName::new(text(topic)?)?, bytes(payload, len)?);
+        draft.qos = convert::qos(qos)?;
+        draft.retain = match flags {
+            0 => false,
+            MQTT_RETAIN => true,
+            _ => return Err(Failure::argument("unknown flags")),
+        };
+        let begun = client.publish(&draft, !op.is_null())?;
+        write(op, begun.0);
+        Ok(())
+    })
 }
 
 /// Publishes a message with its properties, QoS and retain flag; otherwise as mqtt_client_publish.
@@ -42,7 +62,13 @@ pub unsafe extern "C" fn mqtt_client_publish_msg(
     m: *const mqtt_msg,
     op: *mut mqtt_op,
 ) -> mqtt_status {
-    MQTT_E_UNSUPPORTED
+    // SAFETY: the header's promises hold for every argument.
+    guard(|| unsafe {
+        let client = &handle(c)?.client;
+        let begun = client.publish(&required(m)?.draft(), !op.is_null())?;
+        write(op, begun.0);
+        Ok(())
+    })
 }
 
 /// Waits for an operation and takes its outcome, so that no event tells of it. Returns the operation's status.
@@ -58,5 +84,18 @@ pub unsafe extern "C" fn mqtt_client_wait(
     timeout_ms: c_int,
     reason: *mut mqtt_reason,
 ) -> mqtt_status {
-    MQTT_E_UNSUPPORTED
+    // SAFETY: the header's promises hold for every argument.
+    guard(|| unsafe {
+        let client = &handle(c)?.client;
+        let timeout = waiting(timeout_ms)?;
+        let event = client.wait(Op(op), timeout)?;
+        let said = event::reason_at(&event, 0);
+        if let Some(said) = said {
+            write(reason, said.code().into());
+        }
+        if let Some(error) = event.error() {
+            return Err(error.clone().into());
+        }
+        Ok(())
+    })
 }

@@ -1,11 +1,18 @@
 //! Request and response over two topics.
 
 use std::ffi::{c_int, c_void};
+use std::sync::Arc;
+
+use ::mqtt_client::{Attachment, Event, Request};
 
 use crate::client::*;
+use crate::convert::{self, bytes, write};
+use crate::guard::*;
+use crate::handle::{handle, waiting};
 use crate::library::*;
 use crate::message::*;
 use crate::publish::*;
+use crate::routes::{ReplyRoute, User};
 
 /// A handler for the answer to a request; reply is NULL unless status is MQTT_OK, and borrowed for the call.
 pub type mqtt_reply_fn = Option<
@@ -33,7 +40,18 @@ pub unsafe extern "C" fn mqtt_client_request(
     user: *mut c_void,
     op: *mut mqtt_op,
 ) -> mqtt_status {
-    MQTT_E_UNSUPPORTED
+    // SAFETY: the header's promises hold for every argument.
+    guard(|| unsafe {
+        let timeout = convert::timeout(timeout_ms)?;
+        if timeout.is_some_and(|timeout| timeout.is_zero()) {
+            return Err(Failure::argument("an answer takes some time"));
+        }
+        let attachment = Some(Attachment(Arc::new(ReplyRoute { handler, user: User(user) })));
+        let request = Request { message: required(m)?, timeout, attachment };
+        let begun = handle(c)?.client.request(request)?;
+        write(op, begun.0);
+        Ok(())
+    })
 }
 
 /// Does mqtt_client_request and waits for the answer. *reply is yours: mqtt_msg_unref.
@@ -45,7 +63,20 @@ pub unsafe extern "C" fn mqtt_client_request_wait(
     timeout_ms: c_int,
     reply: *mut *mut mqtt_msg,
 ) -> mqtt_status {
-    MQTT_E_UNSUPPORTED
+    // SAFETY: the header's promises hold for every argument.
+    guard(|| unsafe {
+        let client = &handle(c)?.client;
+        let timeout = waiting(timeout_ms)?;
+        if reply.is_null() {
+            return Err(Failure::argument("a pointer is NULL"));
+        }
+        let request = Request { message: required(m)?, timeout, attachment: None };
+        let op = client.request(request)?;
+        if let Event::Reply { result, .. } = client.wait(op, None)? {
+            reply.write(Arc::into_raw(result?).cast_mut().cast());
+        }
+        Ok(())
+    })
 }
 
 /// Answers a received request, at its QoS, with its correlation data. MQTT_E_NOT_FOUND if it asks for no answer.
@@ -59,5 +90,9 @@ pub unsafe extern "C" fn mqtt_client_reply(
     payload: *const c_void,
     len: usize,
 ) -> mqtt_status {
-    MQTT_E_UNSUPPORTED
+    // SAFETY: the header's promises hold for every argument.
+    guard(|| unsafe {
+        handle(c)?.client.reply(required(request)?, bytes(payload, len)?)?;
+        Ok(())
+    })
 }

@@ -2,11 +2,18 @@
 
 use std::ffi::{c_char, c_int, c_uint, c_void};
 
+use ::mqtt_client::Subscribe;
+use ::mqtt_client::protocol::{RetainHandling, Subscription, TopicFilter, TopicName};
+
 use crate::client::*;
+use crate::convert::{self, text, write};
+use crate::guard::*;
+use crate::handle::handle;
 use crate::library::*;
 use crate::message::*;
 use crate::options::*;
 use crate::publish::*;
+use crate::routes::MessageRoute;
 
 /// Leave out what this client publishes itself. Not with a shared filter.
 pub const MQTT_SUB_NO_LOCAL: c_uint = 0x01;
@@ -43,7 +50,14 @@ pub unsafe extern "C" fn mqtt_client_subscribe(
     user: *mut c_void,
     op: *mut mqtt_op,
 ) -> mqtt_status {
-    MQTT_E_UNSUPPORTED
+    // SAFETY: the header's promises hold for every argument.
+    guard(|| unsafe {
+        let subscribe =
+            subscribe_to(&[TopicFilter::new(text(filter)?)?], qos, flags, handler, user)?;
+        let begun = handle(c)?.client.subscribe(&subscribe, !op.is_null())?;
+        write(op, begun.0);
+        Ok(())
+    })
 }
 
 /// Subscribes to n filters in one packet; props (user properties) may be NULL. Otherwise as mqtt_client_subscribe.
@@ -62,7 +76,23 @@ pub unsafe extern "C" fn mqtt_client_subscribe_many(
     user: *mut c_void,
     op: *mut mqtt_op,
 ) -> mqtt_status {
-    MQTT_E_UNSUPPORTED
+    // SAFETY: the header's promises hold for every argument.
+    guard(|| unsafe {
+        if filters.is_null() || n == 0 || n > MAXIMUM_FILTERS {
+            return Err(Failure::argument("there are 1 to 65535 filters"));
+        }
+        let filters = std::slice::from_raw_parts(filters, n).iter();
+        let filters: Vec<TopicFilter<'_>> = filters
+            .map(|filter| Ok(TopicFilter::new(text(*filter)?)?))
+            .collect::<Result<_, Failure>>()?;
+        let mut subscribe = subscribe_to(&filters, qos, flags, handler, user)?;
+        if let Some(props) = props.as_ref() {
+            subscribe.user_properties = props.user.clone();
+        }
+        let begun = handle(c)?.client.subscribe(&subscribe, !op.is_null())?;
+        write(op, begun.0);
+        Ok(())
+    })
 }
 
 /// Ends a subscription. op NULL: success is not reported. Else MQTT_EVENT_UNSUBSCRIBE_DONE follows or mqtt_client_wait takes it.
@@ -73,11 +103,65 @@ pub unsafe extern "C" fn mqtt_client_unsubscribe(
     filter: *const c_char,
     op: *mut mqtt_op,
 ) -> mqtt_status {
-    MQTT_E_UNSUPPORTED
+    // SAFETY: the header's promises hold for every argument.
+    guard(|| unsafe {
+        let filter = TopicFilter::new(text(filter)?)?;
+        let begun = handle(c)?.client.unsubscribe(&[filter], !op.is_null())?;
+        write(op, begun.0);
+        Ok(())
+    })
 }
 
 /// Whether a filter is for a topic: 1 or 0; 0 also if one of them is malformed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mqtt_topic_matches(filter: *const c_char, topic: *const c_char) -> c_int {
-    0
+    // SAFETY: the header's promises hold for every argument.
+    read(0, || unsafe {
+        let filter = TopicFilter::new(text(filter).ok()?).ok()?;
+        let topic = TopicName::new(text(topic).ok()?).ok()?;
+        Some(filter.matches(topic).into())
+    })
+}
+
+/// How many filters one SUBSCRIBE may have.
+const MAXIMUM_FILTERS: usize = 65_535;
+
+const ALL_FLAGS: c_uint = MQTT_SUB_NO_LOCAL
+    | MQTT_SUB_RETAIN_AS_PUBLISHED
+    | MQTT_SUB_RETAINED_IF_NEW
+    | MQTT_SUB_NO_RETAINED
+    | MQTT_SUB_MANUAL_ACK
+    | MQTT_SUB_ONCE;
+
+fn subscribe_to<'a>(
+    filters: &[TopicFilter<'a>],
+    qos: c_int,
+    flags: c_uint,
+    handler: mqtt_message_fn,
+    user: *mut c_void,
+) -> Result<Subscribe<'a>, Failure> {
+    if flags & !ALL_FLAGS != 0 {
+        return Err(Failure::argument("unknown flags"));
+    }
+    let has = |flag: c_uint| flags & flag != 0;
+    let retain_handling = match (has(MQTT_SUB_NO_RETAINED), has(MQTT_SUB_RETAINED_IF_NEW)) {
+        (true, _) => RetainHandling::DoNotSend,
+        (false, true) => RetainHandling::SendIfNew,
+        (false, false) => RetainHandling::Send,
+    };
+    let maximum_qos = convert::qos(qos)?;
+    let subscription = |filter: &TopicFilter<'a>| Subscription {
+        filter: *filter,
+        maximum_qos,
+        no_local: has(MQTT_SUB_NO_LOCAL),
+        retain_as_published: has(MQTT_SUB_RETAIN_AS_PUBLISHED),
+        retain_handling,
+    };
+    Ok(Subscribe {
+        subscriptions: filters.iter().map(subscription).collect(),
+        user_properties: Vec::new(),
+        attachment: MessageRoute::attach(handler, user),
+        is_acknowledged_by_program: has(MQTT_SUB_MANUAL_ACK),
+        is_renewed: !has(MQTT_SUB_ONCE),
+    })
 }
