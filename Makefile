@@ -15,10 +15,10 @@ help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: plugin ## build the broker, libmqtt and the mpv plugin
-	$(CARGO) build --release -p mqtt-broker -p mqtt-ffi
+	$(CARGO) build --release -p mqtt-broker
 
-plugin: deps-demo ## build mpv-plugin/playsync.so
-	$(CARGO) build --release -p playsync -p mqtt-ffi
+plugin: deps-demo libmqtt ## build mpv-plugin/playsync.so
+	$(CARGO) build --release -p playsync
 	$(MAKE) --no-print-directory -C mpv-plugin BUILT=$(BUILT)
 
 demo: deps-demo build ## watch players in one room [FILE=film.mkv] [SECONDS=n] [PLAYERS=n]
@@ -44,8 +44,12 @@ deps-demo:
 deps-test:
 	@.ci/install compiler c++ mpv mpv-headers mosquitto mosquitto-clients valgrind pkg-config
 
+.PHONY: install
+install: install-libmqtt ## install what was built [PREFIX=/usr/local DESTDIR=]
+
 clean: ## remove what was built
 	$(CARGO) clean
 	$(MAKE) --no-print-directory -C mpv-plugin clean
 
 include fuzz/fuzz.mk
+include ffi/libmqtt.mk
