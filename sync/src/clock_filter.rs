@@ -19,7 +19,7 @@ const GOOD: usize = 24;
 /// The uncertainty of an exchange that waited nowhere, in seconds.
 const SMALLEST_ERROR_SECS: f64 = 0.000_3;
 /// How far the rates of two ordinary crystals differ.
-const USUAL_SKEW: f64 = 100e-6;
+const USUAL_SKEW: f64 = 50e-6;
 /// What no crystal exceeds.
 const LARGEST_SKEW: f64 = 300e-6;
 

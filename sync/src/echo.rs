@@ -165,29 +165,64 @@ impl SeekEcho {
     }
 }
 
-/// The speed, as commanded lately.
-#[derive(Clone, Debug, Default)]
+/// The speed, as reported and as commanded.
+#[derive(Clone, Debug)]
 pub(crate) struct SpeedEcho {
-    commanded: VecDeque<f64>,
+    reported: f64,
+    commanded: VecDeque<(f64, Moment)>,
+}
+
+impl Default for SpeedEcho {
+    fn default() -> SpeedEcho {
+        SpeedEcho { reported: 1.0, commanded: VecDeque::new() }
+    }
 }
 
 impl SpeedEcho {
+    /// What the player will play at once it has done all it was told.
+    pub(crate) fn speed(&self) -> f64 {
+        self.commanded.back().map_or(self.reported, |(speed, _)| *speed)
+    }
+
     /// Remembers a command.
-    pub(crate) fn command(&mut self, speed: f64) {
+    pub(crate) fn command(&mut self, speed: f64, now: Moment) {
         if self.commanded.len() == REMEMBERED_SPEEDS {
             self.commanded.pop_front();
         }
-        self.commanded.push_back(speed);
+        self.commanded.push_back((speed, now));
     }
 
     /// Takes a report in.
     pub(crate) fn report(&mut self, speed: f64) -> Cause {
-        let is_it = |commanded: &f64| (commanded - speed).abs() < 1e-6 * speed;
-        let Some(index) = self.commanded.iter().position(is_it) else { return Cause::Viewer };
-        // The last command stays: the player may report it again.
-        self.commanded.drain(..index);
-        Cause::Own
+        let is_change = !is_same_speed(self.reported, speed);
+        self.reported = speed;
+        if let Some(index) =
+            self.commanded.iter().position(|(commanded, _)| is_same_speed(*commanded, speed))
+        {
+            self.commanded.drain(..=index);
+            return Cause::Own;
+        }
+        if is_change { Cause::Viewer } else { Cause::Nothing }
     }
+
+    /// When to look for commands whose echo never came.
+    pub(crate) fn next_timeout(&self) -> Moment {
+        self.commanded.front().map_or(Moment::NEVER, |(_, at)| *at + PATIENCE_SECS)
+    }
+
+    /// Gives up on overdue echoes; returns the speed to command again should the last report differ from it.
+    pub(crate) fn handle_timeout(&mut self, now: Moment) -> Option<f64> {
+        if now < self.next_timeout() {
+            return None;
+        }
+        let wanted = self.speed();
+        self.commanded.clear();
+        (!is_same_speed(wanted, self.reported)).then_some(wanted)
+    }
+}
+
+fn is_same_speed(one: f64, other: f64) -> bool {
+    (one - other).abs() < 1e-6 * one
 }
 
 #[cfg(test)]
@@ -253,13 +288,22 @@ mod tests {
     }
 
     #[test]
-    fn speeds_we_set_are_echoes_even_when_reported_late_or_twice() {
+    fn speeds_we_set_are_echoes_and_a_speed_of_before_is_the_viewers() {
         let mut speed = SpeedEcho::default();
-        speed.command(1.01);
-        speed.command(1.000_2);
+        speed.command(1.01, NOW);
+        speed.command(1.000_2, NOW);
         assert_eq!(speed.report(1.01), Cause::Own);
         assert_eq!(speed.report(1.000_2), Cause::Own);
-        assert_eq!(speed.report(1.000_2), Cause::Own);
+        assert_eq!(speed.report(1.000_2), Cause::Nothing);
         assert_eq!(speed.report(1.01), Cause::Viewer);
+    }
+
+    #[test]
+    fn speed_undone_before_its_echo_is_given_again() {
+        let mut speed = SpeedEcho::default();
+        speed.command(1.5, NOW);
+        assert_eq!(speed.handle_timeout(NOW + 1.0), Some(1.5));
+        speed.command(1.0, NOW);
+        assert_eq!(speed.handle_timeout(NOW + 1.0), None, "the player has it already");
     }
 }

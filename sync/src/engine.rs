@@ -161,7 +161,7 @@ impl Engine {
         let _ = received;
         let done = match channel.split('/').collect::<Vec<_>>()[..] {
             ["timeline"] => self.timeline_arrived(json, now),
-            ["peer", id] if message::is_name(id) => self.presence_arrived(id, json, now),
+            ["peer", id] if message::is_name(id) => self.presence_arrived(id, json),
             ["peer", id, "status"] if message::is_name(id) => self.drift_arrived(id, json),
             _ => return Err(MessageError::UnknownChannel),
         };
@@ -265,7 +265,7 @@ impl Engine {
 
     /// The player's speed.
     pub fn speed_changed(&mut self, speed: f64, now: Moment) {
-        if self.player.speed_reported(speed) == Cause::Viewer {
+        if self.player.speed.report(speed) == Cause::Viewer {
             self.viewer_set_speed(speed, now);
         }
         self.go_on(now);
@@ -324,7 +324,9 @@ impl Engine {
 
     /// Does what has come due.
     pub fn handle_timeout(&mut self, now: Moment) {
-        self.player.handle_timeout(now, &mut self.out);
+        if self.player.handle_timeout(now, &mut self.out) && self.stage != Stage::Free {
+            self.stage = Stage::Preparing { since: now, attempts: 0 };
+        }
         self.go_on(now);
     }
 

@@ -159,12 +159,7 @@ impl Engine {
     }
 
     /// A peer told of itself, or was cleared.
-    pub(crate) fn presence_arrived(
-        &mut self,
-        id: &str,
-        json: &[u8],
-        now: Moment,
-    ) -> Result<(), String> {
+    pub(crate) fn presence_arrived(&mut self, id: &str, json: &[u8]) -> Result<(), String> {
         if id == self.id {
             // An earlier connection's will came late: say again that we are here.
             self.membership.told = None;
@@ -181,9 +176,6 @@ impl Engine {
             News::Left => self.out.push_back(notice::left(&name)),
             News::Nothing => {}
         }
-        let is_serving = self.clock.serves().is_some();
-        self.clock.elect(self.people.elects(&self.id, is_serving));
-        let _ = now;
         Ok(())
     }
 
@@ -208,8 +200,10 @@ impl Engine {
         if !self.membership.is_connected() {
             return;
         }
-        let is_serving = self.clock.serves().is_some();
-        self.clock.elect(self.people.elects(&self.id, is_serving));
+        let held_clock =
+            self.ledger.held().map(|held| held.clock.as_str()).filter(|clock| !clock.is_empty());
+        let is_elected = self.people.elects(&self.id, self.clock.serves(), held_clock);
+        self.clock.elect(is_elected);
         self.settle(now);
         self.tell_presence(now);
         self.tell_drift(now);

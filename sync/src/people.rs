@@ -92,12 +92,27 @@ impl People {
         self.here().filter(|(id, _)| id.as_str() < own_id).count()
     }
 
-    /// Whether the room's clock falls on `own_id`: on the lowest who serves one already, else on the lowest of all.
-    pub(crate) fn elects(&self, own_id: &str, is_serving: bool) -> bool {
-        let mut servers = self.here().filter(|(_, person)| person.presence.serves_clock.is_some());
-        match servers.next() {
-            Some((server, _)) => is_serving && own_id < server.as_str(),
-            None => is_serving || self.rank_of(own_id) == 0,
+    /// Whether the room's clock falls on `own_id`. It stays with whoever serves the clock of the held timeline; failing
+    /// that, the lowest who serves any goes on; failing that, the lowest of all begins.
+    pub(crate) fn elects(
+        &self,
+        own_id: &str,
+        own_clock: Option<&str>,
+        held_clock: Option<&str>,
+    ) -> bool {
+        let serves = |person: &Person, clock: Option<&str>| {
+            let served = person.presence.serves_clock.as_deref();
+            served.is_some() && (clock.is_none() || served == clock)
+        };
+        if held_clock.is_some() && own_clock == held_clock {
+            return true;
+        }
+        if held_clock.is_some() && self.here().any(|(_, person)| serves(person, held_clock)) {
+            return false;
+        }
+        match self.here().find(|(_, person)| serves(person, None)) {
+            Some((server, _)) => own_clock.is_some() && own_id < server.as_str(),
+            None => own_clock.is_some() || self.rank_of(own_id) == 0,
         }
     }
 
@@ -175,15 +190,20 @@ mod tests {
     fn clock_falls_on_the_lowest_and_stays_where_it_is_served() {
         let mut people = People::default();
         people.tell("ben", presence("Ben", Condition::Playing));
-        assert!(people.elects("anna", false));
-        assert!(!people.elects("cleo", false));
+        assert!(people.elects("anna", None, None));
+        assert!(!people.elects("cleo", None, None));
         people.tell(
             "ben",
             Presence { serves_clock: Some("c".to_owned()), ..presence("Ben", Condition::Playing) },
         );
-        assert!(!people.elects("anna", false), "a newcomer does not take it over");
-        assert!(people.elects("anna", true), "of two servers the lower one goes on");
-        assert!(!people.elects("cleo", true));
+        assert!(!people.elects("anna", None, None), "a newcomer does not take it over");
+        assert!(people.elects("anna", Some("a"), None), "of two servers the lower one goes on");
+        assert!(!people.elects("cleo", Some("x"), None));
+        assert!(
+            !people.elects("anna", Some("a"), Some("c")),
+            "unless the timeline is in the clock of the other"
+        );
+        assert!(people.elects("cleo", Some("x"), Some("x")));
     }
 
     #[test]

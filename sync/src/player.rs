@@ -61,8 +61,6 @@ pub(crate) struct Player {
     pub pause: PauseEcho,
     pub seek: SeekEcho,
     pub speed: SpeedEcho,
-    /// The speed last commanded or accepted.
-    speed_set: Option<f64>,
     keeps_pitch: Option<bool>,
     rest: Option<Rest>,
     read_again: Option<Moment>,
@@ -93,10 +91,9 @@ impl Player {
     }
 
     /// Sets the speed, unless it has it already.
-    pub(crate) fn set_speed(&mut self, speed: f64, out: &mut VecDeque<Output>) {
-        if self.speed_set != Some(speed) {
-            self.speed_set = Some(speed);
-            self.speed.command(speed);
+    pub(crate) fn set_speed(&mut self, speed: f64, now: Moment, out: &mut VecDeque<Output>) {
+        if self.speed.speed() != speed {
+            self.speed.command(speed, now);
             out.push_back(Output::SetSpeed(speed));
         }
     }
@@ -107,24 +104,6 @@ impl Player {
             self.keeps_pitch = Some(is_on);
             out.push_back(Output::SetPitchCorrection(is_on));
         }
-    }
-
-    /// The speed it plays at.
-    pub(crate) fn speed(&self) -> f64 {
-        self.speed_set.unwrap_or(1.0)
-    }
-
-    /// Takes a reported speed in.
-    pub(crate) fn speed_reported(&mut self, speed: f64) -> Cause {
-        if self.speed_set.unwrap_or(1.0) == speed {
-            return Cause::Nothing;
-        }
-        let cause = self.speed.report(speed);
-        if cause == Cause::Viewer {
-            self.speed_set = Some(speed);
-            self.speed.command(speed);
-        }
-        cause
     }
 
     /// Asks where it rests.
@@ -190,19 +169,31 @@ impl Player {
     /// When something is due.
     pub(crate) fn next_timeout(&self) -> Moment {
         let read = self.read_again.unwrap_or(Moment::NEVER);
-        self.pause.next_timeout().min(self.seek.next_timeout()).min(read)
+        self.pause
+            .next_timeout()
+            .min(self.seek.next_timeout())
+            .min(self.speed.next_timeout())
+            .min(read)
     }
 
-    /// Repeats commands whose echo never came and readings that told nothing.
-    pub(crate) fn handle_timeout(&mut self, now: Moment, out: &mut VecDeque<Output>) {
-        if let Some(is_paused) = self.pause.handle_timeout(now) {
+    /// Repeats commands whose echo never came and readings that told nothing. Says whether the player was not where it
+    /// was taken to be.
+    pub(crate) fn handle_timeout(&mut self, now: Moment, out: &mut VecDeque<Output>) -> bool {
+        let repeated = self.pause.handle_timeout(now);
+        if let Some(is_paused) = repeated {
             self.pause.command(is_paused, now);
             out.push_back(Output::SetPause(is_paused));
+            self.read_rest(out);
         }
         self.seek.handle_timeout(now);
+        if let Some(speed) = self.speed.handle_timeout(now) {
+            self.speed.command(speed, now);
+            out.push_back(Output::SetSpeed(speed));
+        }
         if self.read_again.is_some_and(|at| now >= at) {
             self.read_rest(out);
         }
+        repeated.is_some()
     }
 
     /// It stands elsewhere; where, is to be read.

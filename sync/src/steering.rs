@@ -217,7 +217,7 @@ impl Engine {
         if let Some((_, line)) = self.next_line.take_if(|(from, _)| now >= *from) {
             self.line = Some(line);
             self.drift.disturbed(now, SPEED_QUIET_SECS);
-            self.apply_speed();
+            self.apply_speed(now);
         }
         let followed = self.next_line.as_ref().map(|(_, line)| line).or(self.line.as_ref());
         if let Some(held) = self.ledger.held()
@@ -237,18 +237,18 @@ impl Engine {
         self.next_line = None;
         self.drift.stopped(now);
         let speed = self.line.as_ref().map_or(1.0, |line| line.speed);
-        self.player.set_speed(speed, &mut self.out);
+        self.player.set_speed(speed, now, &mut self.out);
         self.player.set_pitch_correction(true, &mut self.out);
     }
 
     /// Stands where the room stands, on the same frame.
     fn hold(&mut self, line: &Timeline, now: Moment) {
-        if !matches!(self.stage, Stage::Still { .. }) {
+        if !matches!(self.stage, Stage::Still { .. }) || !self.player.pause.is_paused() {
             self.stage = Stage::Still { is_aligned: false, has_sought: false };
             self.drift.stopped(now);
         }
         self.player.set_pause(true, now, &mut self.out);
-        self.apply_speed();
+        self.apply_speed(now);
         let Stage::Still { is_aligned: false, has_sought } = self.stage else { return };
         let Some(rest) = self.player.rest() else { return };
         let is_there = (rest.shown - line.position).abs() <= SAME_FRAME_SECS;
@@ -280,7 +280,7 @@ impl Engine {
         if self.is_past_the_end(line, now) {
             return;
         }
-        self.apply_speed();
+        self.apply_speed(now);
         let Some(rest) = self.player.rest() else { return };
         let Some(start) = self.moment_at(line, rest.resume) else { return };
         let start = start + -self.drift.start_lag();
@@ -346,7 +346,7 @@ impl Engine {
         }
         match step {
             Step::Hold => {}
-            Step::Adjust => self.apply_speed(),
+            Step::Adjust => self.apply_speed(now),
             Step::Realign if now < course.realign_from => {}
             Step::Realign => {
                 // One more seek is always allowed, however seldom.
@@ -358,11 +358,11 @@ impl Engine {
     }
 
     /// Commands the line's speed with the drift control's factor. At the room's speed 1 small changes are resampled.
-    pub(crate) fn apply_speed(&mut self) {
+    pub(crate) fn apply_speed(&mut self, now: Moment) {
         let Some(line) = &self.line else { return };
         self.player
             .set_pitch_correction(line.speed != 1.0 || self.drift.keeps_pitch(), &mut self.out);
-        self.player.set_speed(line.speed * self.drift.factor(), &mut self.out);
+        self.player.set_speed(line.speed * self.drift.factor(), now, &mut self.out);
     }
 
     fn target(&self, now: Moment) -> Option<Target> {

@@ -69,15 +69,15 @@ impl Engine {
         let plain = if is_round { reported } else { reported / self.drift.factor() };
         let speed = (plain * 1e4).round() / 1e4;
         self.wish_for_speed(speed, now);
-        self.apply_speed();
+        self.apply_speed(now);
     }
 
     /// Pauses the room, or lets it run.
     pub(crate) fn wish_for_pause(&mut self, is_paused: bool, now: Moment) {
-        if !self.may_act_on_room() {
+        let Some(line) = self.line.clone().filter(|_| self.may_act_on_room()) else {
+            self.act_alone();
             return self.player.set_pause(is_paused, now, &mut self.out);
-        }
-        let Some(line) = self.line.clone() else { return };
+        };
         match (is_paused, line.is_still()) {
             (true, false) if matches!(self.stage, Stage::Playing(_)) => {
                 self.player.set_pause(true, now, &mut self.out);
@@ -308,7 +308,7 @@ impl Engine {
             clock: String::new(),
             at: self.reference_time(now + self.offset_secs),
             position: position.max(0.0),
-            speed: self.player.speed(),
+            speed: self.player.speed.speed(),
             paused: is_paused,
             action: Action::File,
             media: Some(Media::of(file)),

@@ -102,11 +102,11 @@ pub enum Packet {
     Ready,
 }
 
-/// What a player's shell tells the engine a little later.
-#[derive(Clone, Debug, PartialEq)]
+/// What a player's shell tells the engine a little later, as it is by then: changes in between are joined.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Report {
-    Paused(bool),
-    Speed(f64),
+    Paused,
+    Speed,
 }
 
 /// What a viewer does at their player.
@@ -136,6 +136,8 @@ pub struct Peer {
     keeps_pitch: bool,
     wake_number: u64,
     seeks: u64,
+    reported_pause: bool,
+    reported_speed: f64,
     /// Room speeds of the recent past, for judging commanded speeds.
     room_speeds: Vec<f64>,
     pub commands: Commands,
@@ -201,6 +203,8 @@ impl Peer {
             keeps_pitch: true,
             wake_number: 0,
             seeks: 0,
+            reported_pause: false,
+            reported_speed: 1.0,
             room_speeds: vec![1.0],
             commands: Commands::default(),
         }
@@ -275,12 +279,7 @@ impl World {
             Event::ToPeer { peer, connection, packet } => self.at_peer(peer, connection, packet),
             Event::SeekStarted { peer } => self.tell(peer, Engine::seek_started),
             Event::SeekLanded { peer, number } => self.seek_landed(peer, number),
-            Event::Reported { peer, report: Report::Paused(is_paused) } => {
-                self.tell(peer, |engine, now| engine.paused(is_paused, now));
-            }
-            Event::Reported { peer, report: Report::Speed(speed) } => {
-                self.tell(peer, |engine, now| engine.speed_changed(speed, now));
-            }
+            Event::Reported { peer, report } => self.report(peer, report),
             Event::Joins { peer } => self.joins(peer),
             Event::Connects { peer } => self.connects(peer),
             Event::FileBegins { peer } => {
@@ -311,6 +310,10 @@ impl World {
         }
         let now = self.peers[peer].local(self.now);
         what(&mut self.peers[peer].engine, now);
+        let room_speed = self.peers[peer].engine.status(now).speed;
+        if self.peers[peer].room_speeds.last() != Some(&room_speed) {
+            self.peers[peer].room_speeds.push(room_speed);
+        }
         while let Some(output) = self.peers[peer].engine.poll_output() {
             self.carry_out(peer, output);
         }
@@ -366,11 +369,7 @@ impl World {
 
     /// The limits of speed: 0.2 % of trim, 1 % resampled, 3 % with the pitch kept, around the room's speed.
     fn judge_speed(&mut self, number: usize, speed: f64) {
-        let peer = &mut self.peers[number];
-        let room = peer.engine.status(Moment(0)).speed;
-        if peer.room_speeds.last() != Some(&room) {
-            peer.room_speeds.push(room);
-        }
+        let peer = &self.peers[number];
         let limit = if peer.keeps_pitch { 0.032_1 } else { 0.012_1 };
         let recent = peer.room_speeds.iter().rev().take(4);
         let is_within = recent.into_iter().any(|room| (speed / room - 1.0).abs() <= limit);
@@ -389,11 +388,28 @@ impl World {
         self.peers[peer].engine.position(position, before, after);
     }
 
+    fn report(&mut self, peer: usize, report: Report) {
+        let state = &mut self.peers[peer];
+        let (is_paused, speed) = (state.player.is_paused, state.player.commanded_speed());
+        match report {
+            Report::Paused if is_paused == state.reported_pause => {}
+            Report::Paused => {
+                state.reported_pause = is_paused;
+                self.tell(peer, |engine, now| engine.paused(is_paused, now));
+            }
+            Report::Speed if speed == state.reported_speed => {}
+            Report::Speed => {
+                state.reported_speed = speed;
+                self.tell(peer, |engine, now| engine.speed_changed(speed, now));
+            }
+        }
+    }
+
     fn set_player_pause(&mut self, peer: usize, is_paused: bool) {
         if self.peers[peer].player.is_paused != is_paused {
             self.peers[peer].player.set_pause(is_paused, self.now);
             let at = self.now + self.dice.between(0.000_1, 0.001);
-            self.plan(at, Event::Reported { peer, report: Report::Paused(is_paused) });
+            self.plan(at, Event::Reported { peer, report: Report::Paused });
         }
     }
 
@@ -401,7 +417,7 @@ impl World {
         if self.peers[peer].player.commanded_speed() != speed {
             self.peers[peer].player.set_speed(speed, self.now);
             let at = self.now + self.dice.between(0.000_1, 0.001);
-            self.plan(at, Event::Reported { peer, report: Report::Speed(speed) });
+            self.plan(at, Event::Reported { peer, report: Report::Speed });
         }
     }
 
@@ -449,8 +465,7 @@ impl World {
             has_audio: true,
             is_seekable: true,
         };
-        let is_paused = self.peers[peer].player.is_paused;
-        self.tell(peer, |engine, now| engine.paused(is_paused, now));
+        self.report(peer, Report::Paused);
         self.tell(peer, |engine, now| engine.file_loaded(file, now));
         let begins = self.now + self.dice.between(0.05, 0.3);
         self.plan(begins, Event::FileBegins { peer });

@@ -1,6 +1,6 @@
 //! Runs the world of one seed and judges it.
 
-use playsync::Condition;
+use playsync::{Condition, Moment};
 
 use super::plan::{Plan, world_of};
 use super::{Commands, World};
@@ -42,6 +42,9 @@ pub fn run_logging(seed: u64, has_drift_control: bool, is_logging: bool) -> Outc
     world.run_until(watched_from - 0.001);
     let before = commands_of(&world, plan.peers);
     outcome.is_playing = !world.peers[0].engine.status(world.peers[0].local(world.now)).is_paused;
+    if is_logging {
+        write_down(&mut world, &plan);
+    }
     let mut look = watched_from;
     while look < watched_from + WATCHING_SECS {
         world.run_until(look);
@@ -65,6 +68,21 @@ pub fn run_logging(seed: u64, has_drift_control: bool, is_logging: bool) -> Outc
     outcome
 }
 
+/// How everybody stands, for the diary. The true error is against the line in the true time of the broker's clock.
+fn write_down(world: &mut World, plan: &Plan) {
+    let now = world.now;
+    for number in 0..plan.peers {
+        let peer = &mut world.peers[number];
+        let position = peer.player.position_at(now);
+        let status = peer.engine.status(peer.local(now));
+        let half = (peer.up.base() - peer.down.base()) / 2.0;
+        world.log.push(format!(
+            "peer {number} at {position:.4}, half asymmetry {half:.4}, {:?}: {status:?}",
+            peer.player
+        ));
+    }
+}
+
 /// Pauses and seeks commanded so far, for each peer.
 fn commands_of(world: &World, peers: usize) -> Vec<(u32, u32)> {
     world.peers[..peers].iter().map(|peer| (peer.commands.pauses, peer.commands.seeks)).collect()
@@ -82,7 +100,7 @@ fn judge_step(world: &mut World, plan: &Plan, peers: usize, outcome: &mut Outcom
         }
     }
     if outcome.is_playing {
-        let spread = spread(world, peers) - plan.half_asymmetry;
+        let spread = spread_beyond_asymmetry(world, plan, peers);
         outcome.spread = outcome.spread.max(spread);
         if spread > LARGEST_SPREAD {
             breach(
@@ -95,13 +113,15 @@ fn judge_step(world: &mut World, plan: &Plan, peers: usize, outcome: &mut Outcom
     }
 }
 
-fn spread(world: &mut World, peers: usize) -> f64 {
+/// Largest minus smallest position, less what no clock filter can see: half of the asymmetry, at the room's speed.
+fn spread_beyond_asymmetry(world: &mut World, plan: &Plan, peers: usize) -> f64 {
     let now = world.now;
+    let speed = world.peers[0].engine.status(Moment(0)).speed;
     let positions: Vec<f64> =
         world.peers[..peers].iter_mut().map(|peer| peer.player.position_at(now)).collect();
     let largest = positions.iter().copied().fold(f64::MIN, f64::max);
     let smallest = positions.iter().copied().fold(f64::MAX, f64::min);
-    largest - smallest
+    largest - smallest - plan.half_asymmetry * speed
 }
 
 fn judge_picture(world: &mut World, plan: &Plan, peers: usize, outcome: &mut Outcome) {
@@ -140,7 +160,7 @@ fn judge_newcomer(world: &mut World, plan: &Plan, outcome: &mut Outcome) {
     if !outcome.is_playing {
         return judge_step(world, plan, plan.peers + 1, outcome);
     }
-    let spread = spread(world, plan.peers + 1) - plan.half_asymmetry;
+    let spread = spread_beyond_asymmetry(world, plan, plan.peers + 1);
     if spread > LARGEST_LANDING_ERROR {
         breach(outcome, format!("the newcomer is {:.1} ms off", spread * 1e3));
     }
