@@ -45,8 +45,8 @@ const WIDEN_AFTER_SECS: f64 = 10.0;
 const LARGEST_RATE_STEP: f64 = 300e-6;
 const LARGEST_TELLING_RMS_SECS: f64 = 0.001_5;
 /// Within how many seconds the trim closes a gap inside the dead band, and how strongly it may lean at most.
-const LEAN_SECS: f64 = 8.0;
-const LARGEST_LEAN: f64 = 500e-6;
+const LEAN_SECS: f64 = 5.0;
+const LARGEST_LEAN: f64 = 750e-6;
 /// A trim is changed only by more than this.
 const SMALLEST_TRIM_STEP: f64 = 25e-6;
 

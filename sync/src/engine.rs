@@ -255,6 +255,10 @@ impl Engine {
                 None => self.player.read_rest(&mut self.out),
             }
         }
+        if !matches!(whose, Landing::Own(_)) && matches!(self.stage, Stage::Still { .. }) {
+            // It stands elsewhere than it was taken to.
+            self.stage = Stage::Preparing { since: now, attempts: 0 };
+        }
         if was_beginning {
             self.consider_file(now);
         } else if whose == Landing::Viewer {

@@ -4,6 +4,7 @@ use crate::message::{self, Action, Media, Presence, Timeline};
 use crate::people::News;
 use crate::steering::Stage;
 use crate::timeline::Verdict;
+use crate::wishes::Wish;
 use crate::{Condition, Engine, Moment, Output, Publish, notice};
 
 /// What the room keeps arrives within this time of the subscriptions, in seconds.
@@ -104,6 +105,9 @@ impl Engine {
             self.out.push_back(notice::lost());
         }
         self.membership.link = Link::Away;
+        if matches!(self.wish, Some(Wish::Pause | Wish::Seek { .. })) {
+            self.membership.acted_alone();
+        }
         self.membership.has_timeline = false;
         self.membership.has_changed = false;
         self.membership.restate_from = None;

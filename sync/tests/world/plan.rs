@@ -109,7 +109,8 @@ fn plan_deeds(world: &mut World, peers: usize, dice: &mut Dice) {
     // Two viewers within the same 20 ms, more than once.
     for _ in 0..2 {
         let at = dice.between(ACTING_SECS.0, ACTING_SECS.1 + 2.0);
-        let (one, other) = (dice.below(peers), dice.below(peers));
+        let one = dice.below(peers);
+        let other = (one + 1 + dice.below(peers - 1)) % peers;
         let (first, second) = (any_deed(dice), any_deed(dice));
         world.plan(at, Event::Acts { peer: one, deed: first });
         world.plan(at + dice.between(0.0, 0.020), Event::Acts { peer: other, deed: second });
