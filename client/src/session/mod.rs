@@ -29,6 +29,8 @@ mod queue;
 mod receive;
 mod requests;
 mod subscribe;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Weak;
 use std::time::Duration;
