@@ -415,8 +415,8 @@ impl Incoming {
         self.forget(packet_id);
     }
 
-    /// Takes a PUBREL and gives the code for the PUBCOMP that answers it.
-    /// [MQTT-4.3.3-11] [MQTT-4.3.3-12]
+    /// Takes a PUBREL and gives the code for the PUBCOMP that answers it. How old the message is
+    /// does not matter. [MQTT-4.3.3-11] [MQTT-4.3.3-12] [MQTT-4.3.3-13]
     pub fn release(&mut self, packet_id: PacketId) -> ReasonCode {
         if self.forget(packet_id) {
             ReasonCode::Success

@@ -53,7 +53,7 @@ impl Core {
         {
             return Err(ReasonCode::TopicNameInvalid);
         }
-        // [MQTT-3.1.3-8]
+        // Any id of up to 23 letters and digits is short enough. [MQTT-3.1.3-5] [MQTT-3.1.3-8]
         if connect.client_id.len() > limits.maximum_topic_length {
             return Err(ReasonCode::ClientIdentifierNotValid);
         }
@@ -130,6 +130,9 @@ impl Core {
 
     /// Confirms the connection. [MQTT-3.1.4-5] [MQTT-3.2.0-1] [MQTT-3.2.0-2] [MQTT-3.2.2-2]
     /// [MQTT-3.2.2-3]
+    ///
+    /// It says nothing of response topics, asked or not, nor of authentication, for which nobody
+    /// has asked. [MQTT-3.1.2-28] [MQTT-4.12.0-6]
     fn accept(
         &mut self,
         to: ConnectionId,
@@ -238,7 +241,8 @@ impl Core {
         self.save_sessions();
     }
 
-    /// Sends DISCONNECT and ends the connection. [MQTT-3.14.4-1] [MQTT-3.14.4-2]
+    /// Sends DISCONNECT and ends the connection. It is for the client to say how long its session
+    /// lasts. [MQTT-3.14.2-2] [MQTT-3.14.4-1] [MQTT-3.14.4-2]
     pub(super) fn disconnect(
         &mut self,
         id: ConnectionId,

@@ -80,6 +80,8 @@ impl Core {
                 !(subscriber.no_local && Some(subscriber.session) == publisher)
             });
             recipients.extend(wanted.map(|&subscriber| Recipient { subscriber, is_shared: false }));
+            // What a member does not finish stays in its session, and ends with it.
+            // [MQTT-4.8.2-4] [MQTT-4.8.2-5]
             for group in subscribers.groups() {
                 let member = group.choose(|member| self.is_connected(member.session));
                 recipients
@@ -205,7 +207,8 @@ fn send_at_most_once(
     let _ = connection.send_publish(publish);
 }
 
-/// Whether a QoS 1 or 2 message need not wait. [MQTT-4.6.0-5]
+/// Whether a QoS 1 or 2 message need not wait: nothing overtakes, whatever the topic.
+/// [MQTT-4.6.0-5] [MQTT-4.6.0-6]
 fn can_send_now(session: &Session, connection: &Connection) -> bool {
     session.queue.is_empty()
         && session.outgoing.has_room()
@@ -242,7 +245,7 @@ fn begin(
 }
 
 /// Sends the next unfinished message of a former connection again, whether or not it has expired
-/// meanwhile: the client may know it already. [MQTT-4.3.3-7] [MQTT-4.3.3-13]
+/// meanwhile: the client may know it already. [MQTT-4.3.3-7]
 fn resend_next(session: &mut Session, connection: &mut Connection, now: Instant) -> bool {
     let Some((delivery, queued)) = session.outgoing.resend() else { return false };
     if !send_queued(connection, queued, delivery, now)

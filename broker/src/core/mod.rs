@@ -330,7 +330,7 @@ impl Core {
         self.outputs.push_back(Output::Store(change));
     }
 
-    /// Sends an answer to a request.
+    /// Sends an answer to a request; no window delays it. [MQTT-3.3.4-10] [MQTT-4.9.0-3]
     fn answer(&mut self, to: ConnectionId, packet: Packet<'_>) {
         if let Some(connection) = self.connection(to) {
             connection.send_answer(packet);

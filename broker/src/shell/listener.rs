@@ -24,7 +24,7 @@ use crate::core::time::Instant;
 /// How long to wait when there are no descriptors left for a new connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// A socket that listens.
+/// A socket that listens for connections that lose nothing and keep the order. [MQTT-4.2-1]
 #[derive(Debug)]
 pub(super) enum Listener {
     Network { scheme: Scheme, socket: TcpListener, tls: Option<Arc<ServerConfig>> },

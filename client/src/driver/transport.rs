@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use crate::{Error, ErrorKind, Server};
 
-/// An open connection of any kind.
+/// An open connection of any kind that loses nothing and keeps the order. [MQTT-4.2-1]
 pub(super) trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl Transport for TcpStream {}

@@ -264,6 +264,7 @@ impl Session {
         now: Moment,
     ) -> Result<(), mqtt_protocol::DecodeError> {
         let properties = &connack.properties;
+        // [MQTT-4.13.2-1]
         if connack.reason != ReasonCode::Success {
             let reference = properties.server_reference.map(OwnedText::from);
             let detail = properties.reason_string.map(mqtt_protocol::Text::as_str);
@@ -302,7 +303,7 @@ impl Session {
         self.limits = Some(limits);
         self.has_state = limits.session_expiry_secs > 0;
         self.phase = Phase::Connected;
-        // The server's keep alive takes the place of ours. [MQTT-3.2.2-21]
+        // The server's keep alive takes the place of ours. [MQTT-3.1.2-21] [MQTT-3.2.2-21]
         self.keep_alive = KeepAlive::new(limits.keep_alive_secs, now);
         let event = Event::Connected {
             session_present: connack.session_present,
@@ -319,6 +320,7 @@ impl Session {
         self.sent_aliases = SentAliases::new(limits.topic_aliases.min(self.options.sent_aliases));
         self.received_aliases = ReceivedAliases::new(self.options.received_aliases);
         self.incoming.reconnect();
+        // So it is after a clean start. [MQTT-3.1.2-4]
         if !session_present {
             self.forget_session();
         }
@@ -336,7 +338,7 @@ impl Session {
         self.requeue_in_flight();
     }
 
-    /// Takes a DISCONNECT: the connection is over. [MQTT-3.14.4-1]
+    /// Takes a DISCONNECT: the connection is over. [MQTT-3.14.4-1] [MQTT-4.13.2-1]
     pub(super) fn handle_disconnect(
         &mut self,
         disconnect: &Disconnect<'_>,
@@ -396,7 +398,8 @@ impl Session {
         }
     }
 
-    /// Puts away what cannot go on without the connection.
+    /// Puts away what cannot go on without the connection; the rest stays for the next one.
+    /// [MQTT-3.1.2-23]
     fn lose_connection(&mut self) {
         for mark in self.outbox.reset() {
             let error = Error::new(ErrorKind::Lost, "the connection broke before it was written");

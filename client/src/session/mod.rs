@@ -51,11 +51,12 @@ use requests::Requests;
 pub use subscribe::Subscribe;
 use subscribe::Subscriptions;
 
-/// A client's side of MQTT.
+/// A client's side of MQTT; what the standard calls Session State is part of it. [MQTT-4.1.0-1]
 #[derive(Debug)]
 pub(crate) struct Session {
     options: Options,
     phase: Phase,
+    /// What the server knows it by, from the first connection to the last. [MQTT-3.1.3-2]
     client_id: OwnedText,
     /// Whether the server may have a session of ours that is to go on.
     has_state: bool,
@@ -370,7 +371,8 @@ impl Session {
         }
     }
 
-    /// Writes a packet for which the server's limit leaves room in any case.
+    /// Writes a packet for which the server's limit leaves room in any case, and that no window
+    /// delays. [MQTT-3.3.4-8] [MQTT-4.9.0-3]
     fn send(&mut self, mut packet: Packet<'_>) {
         let maximum = self.maximum_packet_size();
         if packet.encode_within(maximum, self.outbox.bytes()).is_err() {

@@ -228,7 +228,7 @@ impl Session {
         while self.outbox.has_room() {
             let maximum = self.maximum_packet_size();
             let Some((delivery, queued)) = self.outgoing.resend() else { break };
-            // It was sent before, so it is not for this end to let it expire.
+            // It was sent before, so it is not for this end to let it expire. [MQTT-4.3.3-7]
             let expiry = queued.expiry_left(now).map(|left| left.max(1));
             let draft = queued.message.draft();
             let bytes = self.outbox.bytes();
@@ -372,6 +372,7 @@ fn write_publish(
         properties.publish_properties(expiry_secs, &user)
     });
     let topic = aliases.choose(draft.topic);
+    // [MQTT-3.3.4-6]
     let packet = Packet::Publish(Publish {
         delivery,
         retain: draft.retain,

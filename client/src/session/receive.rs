@@ -39,6 +39,7 @@ impl Session {
             Packet::Disconnect(disconnect) => self.handle_disconnect(disconnect, now)?,
             // [MQTT-3.2.0-2]
             Packet::ConnAck(_) => return Err(violation("a second CONNACK")),
+            // Nor does this end send any. [MQTT-4.12.0-7]
             Packet::Auth(_) => return Err(violation("AUTH without an authentication method")),
             Packet::Connect(_)
             | Packet::Subscribe(_)
@@ -146,7 +147,8 @@ impl Session {
     }
 }
 
-/// Names the message if it is to be acknowledged. [MQTT-4.3.2-4] [MQTT-4.3.3-8]
+/// Names the message if it is to be acknowledged, whoever takes it. [MQTT-3.3.4-1] [MQTT-4.3.2-4]
+/// [MQTT-4.3.3-8] [MQTT-4.5.0-2]
 fn expect_ack(acks: &mut Acks, delivery: Delivery) -> Option<u64> {
     match delivery {
         Delivery::AtMostOnce => None,
