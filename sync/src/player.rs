@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::echo::{Cause, Landing, PauseEcho, SeekEcho, SpeedEcho};
+use crate::echo::{Landing, PauseEcho, SeekEcho, SpeedEcho};
 use crate::{Moment, Output};
 
 /// While paused, readings of sound and picture further apart than this mean that the sound's is wrong: it counts

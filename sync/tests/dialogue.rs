@@ -1,0 +1,385 @@
+//! One engine at a time: what it is told, and what it asks for in return.
+
+use playsync::{Engine, File, Moment, Options, Output, Position};
+
+/// An engine with a shell that answers the clock and carries out commands at once. The room's clock is 1,000 s ahead.
+struct Bench {
+    engine: Engine,
+    now: Moment,
+    position: f64,
+    is_paused: bool,
+    outputs: Vec<Output>,
+}
+
+const CLOCK_AHEAD: f64 = 1_000.0;
+
+impl Bench {
+    fn new() -> Bench {
+        let options = Options {
+            peer_id: "ben".to_owned(),
+            name: "Ben".to_owned(),
+            seed: 1,
+            wall_offset_ns: 0,
+        };
+        let now = Moment(1_000_000_000_000);
+        Bench {
+            engine: Engine::new(options),
+            now,
+            position: 0.0,
+            is_paused: false,
+            outputs: Vec::new(),
+        }
+    }
+
+    /// Connected, with a paused film open at 0, and nothing kept in the room.
+    fn in_an_empty_room() -> Bench {
+        let mut bench = Bench::new();
+        bench.pause_key(true);
+        bench.open("film.mkv");
+        bench.engine.connected(bench.now);
+        bench.pass(2.0);
+        bench.outputs.clear();
+        bench
+    }
+
+    /// Connected, with Anna there, who keeps the room paused at 100 s; this player is paused there too.
+    fn with_anna_paused_at_100() -> Bench {
+        let mut bench = Bench::new();
+        bench.pause_key(true);
+        bench.open("film.mkv");
+        bench.engine.connected(bench.now);
+        bench.hear("peer/anna", r#"{"version":1,"name":"Anna","condition":"paused"}"#);
+        bench.hear_timeline(5, "anna", 100.0, 0.0, true, "pause");
+        bench.pass(2.0);
+        bench.outputs.clear();
+        bench
+    }
+
+    fn hear(&mut self, channel: &str, json: &str) {
+        self.engine.message(channel, json.as_bytes(), self.now, self.now).expect("understood");
+        self.carry_out();
+    }
+
+    /// `at` is in seconds from now.
+    fn hear_timeline(
+        &mut self,
+        revision: u64,
+        peer: &str,
+        position: f64,
+        at: f64,
+        paused: bool,
+        action: &str,
+    ) {
+        let at = self.now.as_secs() + CLOCK_AHEAD + at;
+        self.hear(
+            "timeline",
+            &format!(
+                r#"{{"version":1,"revision":{revision},"peer":"{peer}","clock":"broker","at":{at},
+                    "position":{position},"speed":1.0,"paused":{paused},"action":"{action}",
+                    "media":{{"name":"film.mkv","duration":3600.0}}}}"#
+            ),
+        );
+    }
+
+    fn open(&mut self, name: &str) {
+        let file = File {
+            name: name.to_owned(),
+            size: None,
+            duration: Some(if name == "film.mkv" { 3_600.0 } else { 50.0 }),
+            frames_per_second: Some(25.0),
+            has_audio: true,
+            is_seekable: true,
+        };
+        self.engine.file_loaded(file, self.now);
+        self.engine.playback_restarted(Some(self.position), self.now);
+        self.carry_out();
+    }
+
+    /// The viewer presses pause.
+    fn pause_key(&mut self, is_paused: bool) {
+        self.is_paused = is_paused;
+        self.engine.paused(is_paused, self.now);
+        self.carry_out();
+    }
+
+    fn pass(&mut self, secs: f64) {
+        let end = self.now + secs;
+        while self.engine.next_timeout() <= end {
+            self.go_to(self.engine.next_timeout());
+            self.engine.handle_timeout(self.now);
+            self.carry_out();
+        }
+        self.go_to(end);
+    }
+
+    fn go_to(&mut self, moment: Moment) {
+        if !self.is_paused && moment > self.now {
+            self.position += moment - self.now;
+        }
+        self.now = self.now.max(moment);
+    }
+
+    fn carry_out(&mut self) {
+        while let Some(output) = self.engine.poll_output() {
+            self.outputs.push(output.clone());
+            let now = self.now;
+            match output {
+                Output::ClockRequest { channel: "$clock/now", correlation, .. } => {
+                    let time = now.as_secs() + CLOCK_AHEAD;
+                    let json = format!(r#"{{"clock":"broker","received":{time},"sent":{time}}}"#);
+                    self.engine.clock_sent(correlation, now);
+                    self.engine
+                        .clock_answer(&correlation, json.as_bytes(), now, now)
+                        .expect("understood");
+                }
+                Output::SetPause(is_paused) => {
+                    self.is_paused = is_paused;
+                    self.engine.paused(is_paused, now);
+                }
+                Output::Seek(target) => {
+                    self.position = target;
+                    self.engine.seek_started(now);
+                    self.engine.playback_restarted(Some(target), now);
+                }
+                Output::ReadPosition => {
+                    let position =
+                        Position { audio: Some(self.position), frame: Some(self.position) };
+                    self.engine.position(position, now, now);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// What the player was told and the room was sent since last asked; clock questions and presence left out.
+    fn heard(&mut self) -> Vec<String> {
+        let words = |output: Output| match output {
+            Output::SetPause(true) => Some("pause".to_owned()),
+            Output::SetPause(false) => Some("play".to_owned()),
+            Output::Seek(position) => Some(format!("seek {position:.2}")),
+            Output::Notice { text, .. } => Some(format!("say {text}")),
+            Output::Publish(publish) if publish.channel == "timeline" => {
+                let sent: serde_json::Value = serde_json::from_str(&publish.json).expect("JSON");
+                let is_paused = if sent["paused"] == true { "paused" } else { "playing" };
+                let position = sent["position"].as_f64().expect("a number");
+                Some(format!(
+                    "{} {} {is_paused} at {position:.2}",
+                    sent["revision"],
+                    sent["action"].as_str()?
+                ))
+            }
+            _ => None,
+        };
+        std::mem::take(&mut self.outputs).into_iter().filter_map(words).collect()
+    }
+}
+
+#[test]
+fn first_in_the_room_gives_it_the_open_film() {
+    let mut bench = Bench::new();
+    bench.pause_key(true);
+    bench.position = 12.0;
+    bench.open("film.mkv");
+    bench.engine.connected(bench.now);
+    bench.pass(2.0);
+    assert_eq!(bench.heard(), ["say You are the first in the room", "1 file paused at 12.00"]);
+}
+
+#[test]
+fn viewers_pause_is_told_with_the_frame_and_its_echo_is_not() {
+    let mut bench = Bench::in_an_empty_room();
+    bench.pause_key(false);
+    bench.pass(3.0);
+    assert_eq!(bench.heard(), ["pause", "2 resume playing at 0.00", "play"]);
+    bench.pause_key(true);
+    assert_eq!(bench.heard().len(), 1);
+    bench.pass(3.0);
+    assert_eq!(bench.heard(), [""; 0]);
+}
+
+#[test]
+fn others_pause_stops_the_player_on_their_frame_with_one_seek() {
+    let mut bench = Bench::with_anna_paused_at_100();
+    bench.hear_timeline(6, "anna", 100.0, 0.0, false, "resume");
+    bench.pass(1.0);
+    bench.heard();
+    bench.hear_timeline(7, "anna", 100.9, 0.0, true, "pause");
+    bench.pass(2.0);
+    assert_eq!(bench.heard(), ["say Anna paused at 1:40", "pause", "seek 100.90"]);
+}
+
+#[test]
+fn player_on_the_same_frame_is_not_sought() {
+    let mut bench = Bench::with_anna_paused_at_100();
+    bench.hear_timeline(6, "anna", 100.002, 0.0, true, "pause");
+    bench.pass(2.0);
+    assert_eq!(bench.heard(), ["say Anna paused at 1:40"]);
+}
+
+#[test]
+fn each_player_starts_when_the_line_passes_where_it_rests() {
+    let mut bench = Bench::with_anna_paused_at_100();
+    let start = bench.now + 0.3;
+    bench.hear_timeline(6, "anna", 100.02, 0.3, false, "resume");
+    bench.pass(0.27);
+    assert_eq!(bench.heard(), ["say Anna resumed at 1:40"]);
+    bench.pass(0.05);
+    assert_eq!(
+        bench.heard(),
+        ["play"],
+        "it rests 20 ms before the line's start and so starts 20 ms sooner"
+    );
+    assert!(bench.now - start < 0.03);
+}
+
+#[test]
+fn late_joiner_seeks_to_where_the_room_will_be_and_starts_in_step() {
+    let mut bench = Bench::new();
+    bench.open("film.mkv");
+    bench.engine.connected(bench.now);
+    bench.hear("peer/anna", r#"{"version":1,"name":"Anna","condition":"playing"}"#);
+    bench.hear_timeline(9, "anna", 200.0, -30.0, false, "resume");
+    let joined = bench.now;
+    bench.pass(3.0);
+    let heard = bench.heard();
+    assert_eq!(heard[..2], ["say One other is in the room", "pause"]);
+    assert!(heard[2].starts_with("seek 230."), "{heard:?}");
+    assert_eq!(heard[3..], ["play"]);
+    let room = 230.0 + (bench.now - joined);
+    assert!((bench.position - room).abs() < 0.001, "{} and {room}", bench.position);
+}
+
+#[test]
+fn pause_at_the_end_of_the_file_is_nobodys_wish() {
+    let mut bench = Bench::in_an_empty_room();
+    bench.pause_key(false);
+    bench.pass(1.0);
+    bench.heard();
+    bench.engine.end_reached(true, bench.now);
+    bench.pause_key(true);
+    bench.pass(1.0);
+    assert_eq!(bench.heard(), [""; 0]);
+}
+
+#[test]
+fn viewers_seek_is_told_where_it_lands_and_all_wait_for_the_start() {
+    let mut bench = Bench::in_an_empty_room();
+    bench.pause_key(false);
+    bench.pass(1.0);
+    bench.heard();
+    bench.engine.seek_started(bench.now);
+    bench.carry_out();
+    bench.position = 1_800.0;
+    bench.engine.playback_restarted(Some(1_800.0), bench.now);
+    bench.carry_out();
+    bench.pass(1.0);
+    assert_eq!(bench.heard(), ["pause", "3 seek playing at 1800.00", "play"]);
+}
+
+#[test]
+fn winner_of_a_tie_writes_its_timeline_anew_once_the_loser_was_seen() {
+    let mut bench = Bench::with_anna_paused_at_100();
+    bench.pause_key(false);
+    bench.heard();
+    bench.hear_timeline(6, "anna", 55.0, 0.0, true, "seek");
+    bench.pass(1.0);
+    let heard = bench.heard();
+    assert!(heard.iter().any(|word| word.starts_with("7 restate playing at 100.")), "{heard:?}");
+}
+
+#[test]
+fn loser_of_a_tie_follows_and_reads_why() {
+    let mut bench = Bench::with_anna_paused_at_100();
+    bench.pause_key(false);
+    bench.heard();
+    bench.hear_timeline(6, "zoe", 55.0, 0.0, true, "seek");
+    bench.pass(1.0);
+    let heard = bench.heard();
+    assert_eq!(heard.first().map(String::as_str), Some("say zoe jumped to 0:55 at the same time"));
+    assert!(heard.contains(&"seek 55.00".to_owned()), "{heard:?}");
+}
+
+#[test]
+fn running_line_in_a_deserted_room_stands_for_whoever_comes_first() {
+    let mut bench = Bench::new();
+    bench.pause_key(true);
+    bench.open("film.mkv");
+    bench.engine.connected(bench.now);
+    bench.hear("peer/anna", r#"{"version":1,"name":"Anna","condition":"gone"}"#);
+    bench.hear_timeline(9, "anna", 200.0, -3_000.0, false, "resume");
+    bench.pass(2.0);
+    assert_eq!(
+        bench.heard(),
+        ["say You are the first in the room", "10 restate paused at 200.00", "seek 200.00"]
+    );
+}
+
+#[test]
+fn other_film_is_left_alone() {
+    let mut bench = Bench::new();
+    bench.open("another.mkv");
+    bench.engine.connected(bench.now);
+    bench.hear("peer/anna", r#"{"version":1,"name":"Anna","condition":"playing"}"#);
+    bench.hear_timeline(9, "anna", 200.0, 0.0, false, "resume");
+    bench.pass(2.0);
+    bench.pause_key(true);
+    bench.pass(2.0);
+    assert_eq!(bench.heard(), ["say One other is in the room", "say The room watches film.mkv"]);
+}
+
+#[test]
+fn last_to_leave_pauses_the_room_and_clears_its_presence() {
+    let mut bench = Bench::in_an_empty_room();
+    bench.pause_key(false);
+    bench.pass(5.0);
+    bench.outputs.clear();
+    bench.engine.leave(bench.now);
+    while let Some(output) = bench.engine.poll_output() {
+        bench.outputs.push(output);
+    }
+    let cleared = bench.outputs.last().cloned();
+    assert!(
+        matches!(cleared, Some(Output::Publish(publish)) if publish.channel == "peer/ben" && publish.json.is_empty())
+    );
+    assert!(bench.heard()[0].starts_with("3 pause paused at 4."));
+    assert_eq!(bench.engine.next_timeout(), Moment::NEVER);
+}
+
+#[test]
+fn room_lost_is_followed_on_until_the_viewer_acts() {
+    let mut bench = Bench::with_anna_paused_at_100();
+    bench.hear_timeline(6, "anna", 100.0, 0.0, false, "resume");
+    bench.pass(3.0);
+    bench.heard();
+    bench.engine.disconnected(bench.now);
+    bench.carry_out();
+    bench.pass(10.0);
+    assert_eq!(bench.heard(), ["say Connection lost, playing on"]);
+    bench.pause_key(true);
+    bench.pass(10.0);
+    assert_eq!(bench.heard(), [""; 0], "the player is the viewer's now");
+    bench.engine.connected(bench.now);
+    bench.pass(2.0);
+    let heard = bench.heard();
+    assert!(heard.iter().any(|word| word.starts_with("7 pause paused at 123.")), "{heard:?}");
+}
+
+#[test]
+fn nonsense_from_the_room_changes_nothing() {
+    let mut bench = Bench::with_anna_paused_at_100();
+    for (channel, json) in [
+        ("timeline", "{}"),
+        ("timeline", r#"{"version":1,"revision":-1}"#),
+        ("peer/anna", "[1,2"),
+        ("peer/anna/status", r#"{"version":1,"error":"far"}"#),
+        ("peer/a b", "{}"),
+        ("weather", "{}"),
+    ] {
+        assert!(
+            bench.engine.message(channel, json.as_bytes(), bench.now, bench.now).is_err(),
+            "{channel} {json}"
+        );
+    }
+    bench.pass(2.0);
+    assert_eq!(bench.heard(), [""; 0]);
+}
