@@ -84,7 +84,7 @@ pub(super) async fn serve(
 ) {
     // However this ends, the core learns of it.
     let _entry = Entry { hub: &hub, id };
-    let mut inlet = Inlet { hub: &hub, id, reader, partial: Vec::new() };
+    let mut inlet = Inlet { hub: &hub, id, wire: &wire, reader, partial: Vec::new() };
     tokio::select! {
         () = inlet.read_all() => {}
         () = write_all(&hub, id, &wire, outlet) => {}
@@ -107,6 +107,7 @@ impl Drop for Entry<'_> {
 struct Inlet<'a, R> {
     hub: &'a Hub,
     id: ConnectionId,
+    wire: &'a Wire,
     reader: R,
     /// The beginning of a packet whose end has not come.
     partial: Vec<u8>,
@@ -116,35 +117,41 @@ impl<R: AsyncRead + Unpin> Inlet<'_, R> {
     /// Reads until the end, whether that comes in peace or not. Of a connection that is closing
     /// too: to close with bytes unread would reset it and could cost the peer its last packet.
     async fn read_all(&mut self) {
-        while poll_fn(|cx| self.poll_read(cx)).await {}
+        while let Some(is_congested) = poll_fn(|cx| self.poll_read(cx)).await {
+            // Who does not take answers may ask no more questions.
+            while is_congested && self.hub.is_congested(self.id) {
+                self.wire.relieved.notified().await;
+            }
+        }
     }
 
-    /// Reads once and carries the packets to where they go; tells whether there may be more.
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+    /// Reads once and carries the packets to where they go; tells whether the client might be
+    /// congested, or nothing at the end.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<bool>> {
         READ_BUFFER.with_borrow_mut(|buffer| {
             let mut buffer = ReadBuf::new(buffer);
             let read = ready!(Pin::new(&mut self.reader).poll_read(cx, &mut buffer));
             let bytes = buffer.filled();
             if read.is_err() || bytes.is_empty() {
-                return Poll::Ready(false);
+                return Poll::Ready(None);
             }
-            self.take(bytes, self.hub.now());
-            Poll::Ready(true)
+            Poll::Ready(Some(self.take(bytes, self.hub.now())))
         })
     }
 
-    fn take(&mut self, bytes: &[u8], now: Instant) {
+    fn take(&mut self, bytes: &[u8], now: Instant) -> bool {
         if self.partial.is_empty() {
-            let received = self.hub.receive(self.id, bytes, now);
-            self.partial.extend_from_slice(&bytes[received.consumed..]);
-            return;
+            let (used, is_congested) = self.hub.receive(self.id, bytes, now);
+            self.partial.extend_from_slice(&bytes[used..]);
+            return is_congested;
         }
         self.partial.extend_from_slice(bytes);
-        let received = self.hub.receive(self.id, &self.partial, now);
-        self.partial.drain(..received.consumed);
+        let (used, is_congested) = self.hub.receive(self.id, &self.partial, now);
+        self.partial.drain(..used);
         if self.partial.is_empty() {
             self.partial = Vec::new();
         }
+        is_congested
     }
 }
 
@@ -159,6 +166,7 @@ async fn write_all(hub: &Hub, id: ConnectionId, wire: &Wire, mut outlet: impl Ou
             continue;
         }
         while !bytes.is_empty() {
+            wire.relieved.notify_one();
             if outlet.write(&bytes).await.is_err() {
                 return;
             }
