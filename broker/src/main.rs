@@ -1,13 +1,13 @@
 //! The program `mqtt-broker`: command line, logs and signals around the broker.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
 use clap::builder::styling::Styles;
 use mqtt_broker::shell::{Address, Options, Server, StartError, TlsFiles};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{error, info};
 use tracing_subscriber::EnvFilter;
 
@@ -66,8 +66,8 @@ async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     tracing_subscriber::fmt()
         .with_env_filter(arguments.log)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .with_writer(io::stderr)
         .with_target(false)
         .init();
     let tls = arguments.tls_cert.zip(arguments.tls_key).map(|(certificate, key)| TlsFiles {
@@ -93,6 +93,7 @@ async fn main() -> ExitCode {
 
 async fn run(options: Options) -> Result<(), StartError> {
     let keeps_state = options.state_dir.is_some();
+    let stop = stop_signal();
     let server = Server::start(options).await?;
     for url in server.urls() {
         info!("listening on {url}");
@@ -100,21 +101,26 @@ async fn run(options: Options) -> Result<(), StartError> {
     if !keeps_state {
         info!("keeping nothing across a restart; --state-dir DIR would");
     }
-    server.run(stop_signal()).await;
+    server.run(stop).await;
     info!("stopped");
     Ok(())
 }
 
-/// Waits for SIGTERM or SIGINT. Where one of them cannot be had, the other still ends the broker.
-async fn stop_signal() {
-    let wait_for = |kind| async move {
-        match signal(kind) {
-            Ok(mut signal) => drop(signal.recv().await),
-            Err(_) => std::future::pending().await,
+/// Is ready when SIGTERM or SIGINT has come since it was made. Where one of them cannot be had, the
+/// other still ends the broker.
+fn stop_signal() -> impl Future<Output = ()> {
+    let [terminate, interrupt] = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
+    async move {
+        tokio::select! {
+            () = wait_for(terminate) => {}
+            () = wait_for(interrupt) => {}
         }
-    };
-    tokio::select! {
-        () = wait_for(SignalKind::terminate()) => {}
-        () = wait_for(SignalKind::interrupt()) => {}
+    }
+}
+
+async fn wait_for(signal: io::Result<Signal>) {
+    match signal {
+        Ok(mut signal) => drop(signal.recv().await),
+        Err(_) => std::future::pending().await,
     }
 }

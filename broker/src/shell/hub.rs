@@ -9,16 +9,44 @@ use tokio::time::Instant as ShellInstant;
 
 use super::socket::Socket;
 use crate::core::time::Instant;
-use crate::core::{Change, ConnectionId, Core, Output, Received, Taken};
+use crate::core::{Change, ConnectionId, Core, Output, Taken};
 use crate::store::Writer;
 
 /// What all tasks of the broker share.
 pub(super) struct Hub {
     state: Mutex<State>,
-    /// The moment zero of the core's time.
-    start: ShellInstant,
+    clock: Clock,
     timer: Notify,
     drained: Notify,
+}
+
+/// Tells the core's time.
+#[derive(Clone, Copy)]
+pub(super) struct Clock {
+    start: ShellInstant,
+    /// The core's time at the start: wall time, so that moments before it can be told apart.
+    beginning: Instant,
+}
+
+impl Clock {
+    /// A clock that starts now, at this wall time since the Unix epoch.
+    pub(super) fn start(unix: Duration) -> Self {
+        let beginning = Instant::default() + unix;
+        Self { start: ShellInstant::now(), beginning }
+    }
+
+    /// The moment it was started.
+    pub(super) const fn beginning(&self) -> Instant {
+        self.beginning
+    }
+
+    fn now(&self) -> Instant {
+        self.beginning + self.start.elapsed()
+    }
+
+    fn shell_instant(&self, at: Instant) -> ShellInstant {
+        self.start + at.since(self.beginning)
+    }
 }
 
 struct State {
@@ -37,6 +65,8 @@ pub(super) struct Wire {
     pub(super) socket: Option<Socket>,
     /// Wakes the connection's task: there is something to write, or the end has come.
     pub(super) wake: Notify,
+    /// Tells that bytes were taken or written, and that the client might be heard again.
+    pub(super) relieved: Notify,
     /// Tells that the core has closed the connection.
     pub(super) closing: Notify,
     /// What the socket did not take at once. Not empty only while the right to write is on its
@@ -45,14 +75,14 @@ pub(super) struct Wire {
 }
 
 impl Hub {
-    pub(super) fn new(core: Core, store: Option<Writer>, start: ShellInstant) -> Self {
+    pub(super) fn new(core: Core, store: Option<Writer>, clock: Clock) -> Self {
         let state = State { core, wires: Vec::new(), store, wake_at: None };
-        Self { state: Mutex::new(state), start, timer: Notify::new(), drained: Notify::new() }
+        Self { state: Mutex::new(state), clock, timer: Notify::new(), drained: Notify::new() }
     }
 
     /// The core's time.
     pub(super) fn now(&self) -> Instant {
-        Instant::from_nanos(self.start.elapsed().as_nanos() as u64)
+        self.clock.now()
     }
 
     /// A panic in one connection's pass does not take the others with it.
@@ -69,6 +99,7 @@ impl Hub {
         let wire = Arc::new(Wire {
             socket,
             wake: Notify::new(),
+            relieved: Notify::new(),
             closing: Notify::new(),
             rest: Mutex::new(Vec::new()),
         });
@@ -82,12 +113,14 @@ impl Hub {
         (id, wire)
     }
 
-    /// Carries what was read at `now` through the core and to its receivers.
-    pub(super) fn receive(&self, from: ConnectionId, bytes: &[u8], now: Instant) -> Received {
+    /// Carries what was read at `now` through the core and to its receivers. Tells how many bytes
+    /// were used, and whether the client might be [congested](Self::is_congested).
+    pub(super) fn receive(&self, from: ConnectionId, bytes: &[u8], now: Instant) -> (usize, bool) {
         let mut state = self.lock();
         let received = state.core.receive(from, bytes, now);
+        let is_congested = state.core.is_congested(from);
         self.act(state);
-        received
+        (received.consumed, is_congested)
     }
 
     /// The network connection is gone.
@@ -101,6 +134,11 @@ impl Hub {
         self.act(state);
     }
 
+    /// Whether the client should not be heard until what waits for it is written.
+    pub(super) fn is_congested(&self, id: ConnectionId) -> bool {
+        self.lock().core.is_congested(id)
+    }
+
     /// Whether the core wants the connection closed.
     pub(super) fn is_closing(&self, id: ConnectionId) -> bool {
         self.lock().core.is_closing(id)
@@ -112,7 +150,7 @@ impl Hub {
             let wake_at = self.lock().core.next_timeout();
             let sleep = async {
                 match wake_at {
-                    Some(at) => tokio::time::sleep_until(self.shell_instant(at)).await,
+                    Some(at) => tokio::time::sleep_until(self.clock.shell_instant(at)).await,
                     None => std::future::pending().await,
                 }
             };
@@ -125,10 +163,6 @@ impl Hub {
                 () = self.timer.notified() => {}
             }
         }
-    }
-
-    fn shell_instant(&self, at: Instant) -> ShellInstant {
-        self.start + at.since(Instant::default())
     }
 
     /// Says goodbye to every client and waits, up to `patience`, until all are gone. Then the
@@ -210,6 +244,7 @@ impl Hub {
                 }
             }
             self.written(id, &mut bytes);
+            wire.relieved.notify_one();
         }
     }
 

@@ -8,15 +8,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use tokio::time::Instant as ShellInstant;
 use tracing::info;
 
 use super::address::Address;
-use super::hub::Hub;
+use super::hub::{Clock, Hub};
 use super::listener::{Listener, Terms};
 use super::tls::{TlsError, TlsFiles};
 use crate::core::limits::Limits;
-use crate::core::time::{Instant, WallClock};
+use crate::core::time::WallClock;
 use crate::core::{Config, Core};
 use crate::store::{self, RedbStore, Writer};
 
@@ -127,9 +126,9 @@ async fn listen(address: &Address, tls: Option<&TlsFiles>) -> Result<Vec<Listene
 }
 
 fn open_hub(options: &Options) -> Result<Hub, StartError> {
-    let start = ShellInstant::now();
     let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let wall_clock = WallClock { unix, at: Instant::default() };
+    let clock = Clock::start(unix);
+    let wall_clock = WallClock { unix, at: clock.beginning() };
     let run_id = random_id().map_err(StartError::Random)?;
     let mut core = Core::new(Config { limits: options.limits.clone(), wall_clock, run_id });
     let writer = match &options.state_dir {
@@ -137,7 +136,9 @@ fn open_hub(options: &Options) -> Result<Hub, StartError> {
         Some(directory) => {
             let failed = |error| StartError::Store(directory.clone(), error);
             let store = RedbStore::open(directory, wall_clock).map_err(failed)?;
-            store::restore(&store, &mut core, Instant::default()).map_err(failed)?;
+            store::restore(&store, &mut core, clock.beginning()).map_err(failed)?;
+            // What was due while the broker was not running, before the first client comes.
+            core.handle_timeout(clock.beginning());
             info!(
                 directory = %directory.display(),
                 sessions = core.session_count(),
@@ -147,7 +148,7 @@ fn open_hub(options: &Options) -> Result<Hub, StartError> {
             Some(Writer::start(store).map_err(|error| failed(error.into()))?)
         }
     };
-    Ok(Hub::new(core, writer, start))
+    Ok(Hub::new(core, writer, clock))
 }
 
 /// A name that no other run has.

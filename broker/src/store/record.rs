@@ -12,7 +12,7 @@ use super::StoreError;
 use crate::core::SavedSession;
 use crate::core::message::{Message, MessageParts, Queued};
 use crate::core::session::{Options, StoredWill};
-use crate::core::time::{Instant, WallClock};
+use crate::core::time::WallClock;
 
 /// Something that is written as bytes.
 pub(super) trait Record: Serialize + DeserializeOwned {
@@ -160,7 +160,7 @@ impl SessionRecord {
         Some(SavedSession {
             client_id: client_id.into(),
             // A clock that was set back does not make a session younger than new.
-            since: clock.moment(self.since).min(Instant::default()),
+            since: clock.moment(self.since).min(clock.at),
             expiry: self.expiry,
             subscriptions: self
                 .subscriptions
