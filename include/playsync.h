@@ -22,8 +22,9 @@
  * The room
  *   The engine speaks channels with JSON payloads. With a room's prefix they are topics: channel `timeline` is
  *   `playsync/1/<room>/timeline`. A channel that begins with `$` is a whole topic of its own. Subscribe to
- *   `timeline`, `peer/#` and `clock` of the room, with No Local, and to a response topic of your own that lies
- *   outside of these, such as `playsync/1/<room>/answer/<peer>`. Pass on
+ *   `timeline`, `peer/#` and `clock` of the room at each connect, with No Local and Retain Handling 0 (what the room
+ *   keeps must come again), and to a response topic of your own that lies outside of these, such as
+ *   `playsync/1/<room>/answer/<peer>`. Pass on
  *
  *       what comes on `timeline` and `peer/...`    playsync_message(), also when the payload is empty
  *       what comes on `clock`                      playsync_clock_request()
@@ -36,7 +37,7 @@
  *
  * The player
  *   Report the pause state, the speed, seeks, restarts, the end, buffering and files as they come, the first values
- *   included (after playsync_new() the engine takes the player for running at speed 1 without a file). For each
+ *   before the first file (after playsync_new() the engine takes the player for running at speed 1). For each
  *   PLAYSYNC_READ_POSITION read both positions between two readings of the clock and report them at once. With
  *   has_audio false report each new frame as well, when its time comes up (before equal to after). The engine wants
  *   the player's video timed by the audio, and pitch correction by a filter that stays inserted; it says with
@@ -214,7 +215,7 @@ typedef struct {
     double trim;
     // One of PLAYSYNC_CLOCK_*.
     int clock_source;
-    // The id of the room's clock, "" when there is none; valid until the next call with this engine.
+    // The id of the room's clock, "" when there is none; valid until the next playsync_status() or playsync_free().
     const char *clock;
     // The quickest recent round trip to the clock in milliseconds; NAN when unknown.
     double round_trip_ms;
@@ -228,7 +229,7 @@ typedef struct {
     double speed;
     // Whether the room is paused.
     bool is_paused;
-    // How many other peers are known, those gone a moment ago included.
+    // How many other peers are there.
     size_t peer_count;
 } playsync_own_status;
 
@@ -326,8 +327,11 @@ int playsync_clock_request(playsync *engine,
                            int64_t received,
                            int64_t now);
 
-// A file is open and ready to play.
-int playsync_file_loaded(playsync *engine, const playsync_file *file, int64_t now);
+// A file is open and about to play; playsync_playback_restarted() follows. Call it again for the same file when more
+// is known about it or has_audio changes: nothing else changes by that.
+int playsync_file_loaded(playsync *engine,
+                         const playsync_file *file,
+                         int64_t now);
 
 // The file is closed, whether it ended or another one follows.
 int playsync_file_unloaded(playsync *engine, int64_t now);
@@ -387,6 +391,12 @@ int playsync_status(playsync *engine, int64_t now, playsync_own_status *status);
 int playsync_peer(const playsync *engine,
                   size_t index,
                   playsync_peer_status *peer);
+
+// Returns all of that as one JSON object, with the names of playsync_own_status, `connected`, `paused` and `peers` in
+// full words and null for what is unknown; valid until the next playsync_status_json() or playsync_free(). NULL when
+// the engine is NULL or has a defect.
+const char *playsync_status_json(playsync *engine,
+                                 int64_t now);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -82,7 +82,7 @@ impl PauseEcho {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SeekEcho {
     own: Option<OwnSeek>,
-    is_viewer_seeking: bool,
+    viewers_since: Option<Moment>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -105,12 +105,12 @@ pub(crate) enum Landing {
 impl SeekEcho {
     /// Whether a seek is under way.
     pub(crate) fn is_busy(&self) -> bool {
-        self.own.is_some() || self.is_viewer_seeking
+        self.own.is_some() || self.viewers_since.is_some()
     }
 
     /// Whether the viewer's seek is under way.
     pub(crate) fn is_viewer_seeking(&self) -> bool {
-        self.is_viewer_seeking
+        self.viewers_since.is_some()
     }
 
     /// Remembers a command.
@@ -119,14 +119,14 @@ impl SeekEcho {
     }
 
     /// The player began to seek.
-    pub(crate) fn started(&mut self) -> Cause {
+    pub(crate) fn started(&mut self, now: Moment) -> Cause {
         match &mut self.own {
             Some(own) if !own.has_started => {
                 own.has_started = true;
                 Cause::Own
             }
             _ => {
-                self.is_viewer_seeking = true;
+                self.viewers_since = Some(now);
                 Cause::Viewer
             }
         }
@@ -134,7 +134,7 @@ impl SeekEcho {
 
     /// The player is ready again. When both sought, the viewer came last and the landing is theirs.
     pub(crate) fn landed(&mut self, now: Moment) -> Landing {
-        if std::mem::take(&mut self.is_viewer_seeking) {
+        if self.viewers_since.take().is_some() {
             self.own = self.own.filter(|own| !own.has_started);
             return Landing::Viewer;
         }
@@ -152,16 +152,18 @@ impl SeekEcho {
         *self = SeekEcho::default();
     }
 
-    /// When to give up on our seek.
+    /// When to give up on a seek.
     pub(crate) fn next_timeout(&self) -> Moment {
-        self.own.map_or(Moment::NEVER, |own| own.at + LONGEST_SEEK_SECS)
+        let own = self.own.map(|own| own.at);
+        let first = own.into_iter().chain(self.viewers_since).min();
+        first.map_or(Moment::NEVER, |at| at + LONGEST_SEEK_SECS)
     }
 
-    /// Gives up on a seek that never landed.
+    /// Gives up on seeks that never landed.
     pub(crate) fn handle_timeout(&mut self, now: Moment) {
-        if now >= self.next_timeout() {
-            self.own = None;
-        }
+        let is_overdue = |at: Moment| now >= at + LONGEST_SEEK_SECS;
+        self.own = self.own.filter(|own| !is_overdue(own.at));
+        self.viewers_since = self.viewers_since.filter(|since| !is_overdue(*since));
     }
 }
 
@@ -269,10 +271,10 @@ mod tests {
     fn second_start_of_a_seek_is_the_viewers_and_so_is_the_landing() {
         let mut seek = SeekEcho::default();
         seek.command(NOW);
-        assert_eq!(seek.started(), Cause::Own);
+        assert_eq!(seek.started(NOW), Cause::Own);
         assert_eq!(seek.landed(NOW + 0.03), Landing::Own(0.03));
         seek.command(NOW);
-        assert_eq!((seek.started(), seek.started()), (Cause::Own, Cause::Viewer));
+        assert_eq!((seek.started(NOW), seek.started(NOW)), (Cause::Own, Cause::Viewer));
         assert_eq!(seek.landed(NOW), Landing::Viewer);
         assert!(!seek.is_busy());
     }

@@ -15,7 +15,7 @@ use crate::room_clock::RoomClock;
 use crate::steering::Stage;
 use crate::timeline::Ledger;
 use crate::wishes::Wish;
-use crate::{Condition, File, Moment, Output, PeerStatus, Position, Publish, Status};
+use crate::{Condition, File, Moment, Output, PeerStatus, Position, Publish, Status, status};
 
 /// What an engine is born with.
 #[derive(Clone, Debug)]
@@ -158,11 +158,12 @@ impl Engine {
         received: Moment,
         now: Moment,
     ) -> Result<(), MessageError> {
-        let _ = received;
         let done = match channel.split('/').collect::<Vec<_>>()[..] {
             ["timeline"] => self.timeline_arrived(json, now),
             ["peer", id] if message::is_name(id) => self.presence_arrived(id, json),
-            ["peer", id, "status"] if message::is_name(id) => self.drift_arrived(id, json),
+            ["peer", id, "status"] if message::is_name(id) => {
+                self.drift_arrived(id, json, received)
+            }
             _ => return Err(MessageError::UnknownChannel),
         };
         self.go_on(now);
@@ -202,10 +203,14 @@ impl Engine {
         self.out.extend(answer);
     }
 
-    /// A file is open and about to play.
+    /// A file is open and about to play, or something new is known about the one that is open.
     pub fn file_loaded(&mut self, file: File, now: Moment) {
-        self.player.changed_file(Some(file));
-        self.file_changed(now);
+        if self.player.file.as_ref().is_some_and(|open| open.is_told_again_as(&file)) {
+            self.player.file = Some(file);
+        } else {
+            self.player.changed_file(Some(file));
+            self.file_changed(now);
+        }
         self.go_on(now);
     }
 
@@ -226,7 +231,8 @@ impl Engine {
 
     /// The player's pause state.
     pub fn paused(&mut self, is_paused: bool, now: Moment) {
-        if self.player.is_beginning || (self.player.is_at_end && is_paused) {
+        let has_begun = self.player.file.is_some() && !self.player.is_beginning;
+        if !has_begun || (self.player.is_at_end && is_paused) {
             // A load or keep-open set it, not the viewer.
             self.player.pause.set(is_paused);
         } else if self.player.pause.report(is_paused) == Cause::Viewer {
@@ -237,7 +243,8 @@ impl Engine {
 
     /// The player began to seek.
     pub fn seek_started(&mut self, now: Moment) {
-        if !self.player.is_beginning && self.player.seek.started() == Cause::Viewer {
+        let has_begun = self.player.file.is_some() && !self.player.is_beginning;
+        if has_begun && self.player.seek.started(now) == Cause::Viewer {
             self.viewer_began_to_seek(now);
         }
         self.go_on(now);
@@ -342,7 +349,7 @@ impl Engine {
             is_connected: self.membership.is_connected(),
             condition: self.condition(),
             error_ms: error.map(|secs| secs * 1e3),
-            spread_ms: self.spread().map(|secs| secs * 1e3),
+            spread_ms: self.spread(now).map(|secs| secs * 1e3),
             trim: self.drift.trim(),
             clock_source: self.clock.source(),
             clock: self.clock.reference().unwrap_or_default().to_owned(),
@@ -355,9 +362,14 @@ impl Engine {
         }
     }
 
-    /// How the others stand.
-    pub fn peers(&self) -> Vec<PeerStatus> {
-        self.people.rows()
+    /// How the others stand; those gone are left out.
+    pub fn peers(&self, now: Moment) -> Vec<PeerStatus> {
+        self.people.rows(now)
+    }
+
+    /// How everybody stands, as one JSON object.
+    pub fn status_json(&self, now: Moment) -> String {
+        status::to_json(&self.status(now), &self.peers(now))
     }
 
     /// After every input: whatever follows from it.
@@ -372,9 +384,9 @@ impl Engine {
         self.steer(now);
     }
 
-    fn spread(&self) -> Option<f64> {
+    fn spread(&self, now: Moment) -> Option<f64> {
         let own = self.drift.error().filter(|_| matches!(self.stage, Stage::Playing(_)));
-        let errors: Vec<f64> = self.people.errors().chain(own).collect();
+        let errors: Vec<f64> = self.people.errors(now).chain(own).collect();
         let largest = errors.iter().copied().max_by(f64::total_cmp)?;
         let smallest = errors.iter().copied().min_by(f64::total_cmp)?;
         (errors.len() > 1).then_some(largest - smallest)

@@ -87,6 +87,7 @@ pub struct Handle {
     output: Borrowed,
     will: Borrowed,
     clock: CString,
+    status: CString,
     peers: Vec<PeerStatus>,
     peer_texts: Vec<(CString, CString)>,
 }
@@ -157,7 +158,7 @@ pub struct OwnStatus {
     trim: f64,
     /// One of PLAYSYNC_CLOCK_*.
     clock_source: c_int,
-    /// The id of the room's clock, "" when there is none; valid until the next call with this engine.
+    /// The id of the room's clock, "" when there is none; valid until the next playsync_status() or playsync_free().
     clock: *const c_char,
     /// The quickest recent round trip to the clock in milliseconds; NAN when unknown.
     round_trip_ms: f64,
@@ -171,7 +172,7 @@ pub struct OwnStatus {
     speed: f64,
     /// Whether the room is paused.
     is_paused: bool,
-    /// How many other peers are known, those gone a moment ago included.
+    /// How many other peers are there.
     peer_count: usize,
 }
 
@@ -219,6 +220,7 @@ pub unsafe extern "C" fn playsync_new(
         output: Borrowed::default(),
         will: Borrowed::default(),
         clock: CString::default(),
+        status: CString::default(),
         peers: Vec::new(),
         peer_texts: Vec::new(),
     }))
@@ -399,7 +401,8 @@ pub unsafe extern "C" fn playsync_clock_request(
 
 // ---------------------------------------------------------------- the player's reports
 
-/// A file is open and ready to play.
+/// A file is open and about to play; playsync_playback_restarted() follows. Call it again for the same file when more
+/// is known about it or has_audio changes: nothing else changes by that.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn playsync_file_loaded(
     engine: *mut Handle,
@@ -587,7 +590,7 @@ pub unsafe extern "C" fn playsync_status(
     handle.guarded(|handle| {
         let status = handle.engine.status(Moment(now));
         handle.clock = c_text(&status.clock);
-        handle.peers = handle.engine.peers();
+        handle.peers = handle.engine.peers(Moment(now));
         handle.peer_texts =
             handle.peers.iter().map(|peer| (c_text(&peer.id), c_text(&peer.name))).collect();
         *slot = OwnStatus {
@@ -633,6 +636,20 @@ pub unsafe extern "C" fn playsync_peer(
         round_trip_ms: or_nan(peer.round_trip_ms),
     };
     PLAYSYNC_OK
+}
+
+/// Returns all of that as one JSON object, with the names of playsync_own_status, `connected`, `paused` and `peers` in
+/// full words and null for what is unknown; valid until the next playsync_status_json() or playsync_free(). NULL when
+/// the engine is NULL or has a defect.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn playsync_status_json(engine: *mut Handle, now: i64) -> *const c_char {
+    // SAFETY: the caller promises that it is NULL or a live handle.
+    let Some(handle) = (unsafe { engine.as_mut() }) else { return std::ptr::null() };
+    let outcome = handle.guarded(|handle| {
+        handle.status = c_text(&handle.engine.status_json(Moment(now)));
+        PLAYSYNC_OK
+    });
+    if outcome == PLAYSYNC_OK { handle.status.as_ptr() } else { std::ptr::null() }
 }
 
 // ---------------------------------------------------------------- conversions

@@ -14,6 +14,8 @@ const TURN_SECS: f64 = 1.5;
 /// How long the author of the held timeline waits for more of what put the room in doubt. Two authors who answered at
 /// once would answer each other's answers without end. In seconds.
 const DOUBT_LASTS_SECS: f64 = 0.5;
+/// How long a wish counts that was made before the room was known, in seconds.
+const EARLY_WISH_LASTS_SECS: f64 = 5.0;
 /// A running line is written anew this often, so that what the room keeps is never much older, in seconds.
 const RESTATE_EVERY_SECS: f64 = 60.0;
 /// A change of presence must last this long to be told, in seconds.
@@ -32,6 +34,8 @@ pub(crate) struct Membership {
     /// Whether the player ever followed the room: from then on another file is a wish for the room.
     pub(crate) has_followed: bool,
     has_acted_alone: bool,
+    /// The viewer paused or resumed before the room was known.
+    early_wish: Option<EarlyWish>,
     /// Whether a timeline has come since the room was lost or entered, and whether it was a new one.
     has_timeline: bool,
     has_changed: bool,
@@ -53,6 +57,12 @@ enum Link {
     Settled,
     /// For good.
     Left,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct EarlyWish {
+    is_paused: bool,
+    at: Moment,
 }
 
 /// The presence the room knows, and since when it is outdated.
@@ -78,6 +88,16 @@ impl Membership {
     /// Whether the player is the room's, not the viewer's alone.
     pub(crate) fn may_follow(&self) -> bool {
         self.has_settled && !self.has_acted_alone
+    }
+
+    /// The viewer paused or resumed while nothing was known of the room.
+    pub(crate) fn wished_early(&mut self, is_paused: bool, now: Moment) {
+        self.early_wish = Some(EarlyWish { is_paused, at: now });
+    }
+
+    /// Whether the room was ever known.
+    pub(crate) fn has_settled(&self) -> bool {
+        self.has_settled
     }
 
     /// The viewer did something the room cannot hear of.
@@ -157,7 +177,11 @@ impl Engine {
             let is_tie = was_own && verdict == Verdict::TakenInATie;
             let deed = notice::deed(self.people.name(&timeline.peer), &timeline, is_tie);
             self.out.extend(deed);
+            let is_a_newcomers = timeline.action == Action::File;
             self.take_line(timeline, now);
+            if is_a_newcomers {
+                self.grant_early_wish(now);
+            }
         }
         Ok(())
     }
@@ -184,9 +208,14 @@ impl Engine {
     }
 
     /// A playing peer told its drift.
-    pub(crate) fn drift_arrived(&mut self, id: &str, json: &[u8]) -> Result<(), String> {
+    pub(crate) fn drift_arrived(
+        &mut self,
+        id: &str,
+        json: &[u8],
+        received: Moment,
+    ) -> Result<(), String> {
         if id != self.id && !json.is_empty() {
-            self.people.tell_drift(id, &message::read_drift(json)?);
+            self.people.tell_drift(id, &message::read_drift(json)?, received);
         }
         Ok(())
     }
@@ -282,9 +311,11 @@ impl Engine {
             self.ledger.doubt();
             self.membership.doubted_at = Some(now);
         }
+        self.take_readable_line(now);
         if is_first {
             self.out.push_back(notice::entered(self.people.count()));
             self.wake_empty_room(now);
+            self.grant_early_wish(now);
         } else if has_acted_alone && !self.membership.has_changed {
             self.bring_back_wish(now);
         }
@@ -302,14 +333,26 @@ impl Engine {
         self.write(Timeline { paused: true, at, action: Action::Restate, ..line.clone() }, now);
     }
 
-    /// The viewer acted alone and the room has not changed since. Alone, the player is right; with others, a pause still
-    /// counts, at the place where the room is by now.
+    /// What the viewer did before the room was known is done to the room it turned out to be; also to the one that a
+    /// simultaneous newcomer made it.
+    fn grant_early_wish(&mut self, now: Moment) {
+        if self.ledger.held().is_none() {
+            return;
+        }
+        if let Some(wish) = self.membership.early_wish.take()
+            && now - wish.at < EARLY_WISH_LASTS_SECS
+        {
+            self.wish_for_pause(wish.is_paused, now);
+        }
+    }
+
+    /// The viewer acted alone and the room has not changed since. Alone, the player is right; with others, a pause or a
+    /// resume still counts, at the place where the room is by now.
     fn bring_back_wish(&mut self, now: Moment) {
-        let is_paused = self.player.pause.is_paused();
         if self.people.is_empty() {
             self.wish_to_adopt(now);
-        } else if is_paused {
-            self.wish_for_pause(true, now);
+        } else {
+            self.wish_for_pause(self.player.pause.is_paused(), now);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::message::{Drift, Presence};
-use crate::{Condition, PeerStatus};
+use crate::{Condition, Moment, PeerStatus};
 
 /// How many peers are remembered; a room of friends is far smaller.
 const LARGEST_ROOM: usize = 256;
@@ -11,6 +11,8 @@ const LARGEST_ROOM: usize = 256;
 const LEAD_SECS: (f64, f64) = (0.1, 0.5);
 /// What is added to the slowest path for work on both ends, in seconds.
 const LEAD_MARGIN_SECS: f64 = 0.06;
+/// How long an error counts after it was told; in the largest rooms it is told every minute, in seconds.
+const ERROR_LASTS_SECS: f64 = 60.0;
 /// What a path is taken for while its peer has not told, in seconds.
 const USUAL_ROUND_TRIP_SECS: f64 = 0.05;
 
@@ -23,7 +25,13 @@ pub(crate) struct People {
 #[derive(Debug)]
 struct Person {
     presence: Presence,
-    error: Option<f64>,
+    error: Option<ToldError>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct ToldError {
+    secs: f64,
+    at: Moment,
 }
 
 /// What a presence says that the last one did not.
@@ -57,9 +65,9 @@ impl People {
     }
 
     /// Takes in how well a peer keeps to the room.
-    pub(crate) fn tell_drift(&mut self, id: &str, drift: &Drift) {
+    pub(crate) fn tell_drift(&mut self, id: &str, drift: &Drift, received: Moment) {
         if let Some(person) = self.others.get_mut(id) {
-            person.error = Some(drift.error);
+            person.error = Some(ToldError { secs: drift.error, at: received });
         }
     }
 
@@ -129,27 +137,35 @@ impl People {
         self.here().filter_map(|(_, person)| person.presence.restart).fold(own, f64::max).min(2.0)
     }
 
-    /// The errors that playing peers told.
-    pub(crate) fn errors(&self) -> impl Iterator<Item = f64> {
-        let playing =
-            self.here().filter(|(_, person)| person.presence.condition == Condition::Playing);
-        playing.filter_map(|(_, person)| person.error)
+    /// The errors that playing peers told lately.
+    pub(crate) fn errors(&self, now: Moment) -> impl Iterator<Item = f64> {
+        self.here().filter_map(move |(_, person)| person.error_at(now))
     }
 
-    /// A row for each peer.
-    pub(crate) fn rows(&self) -> Vec<PeerStatus> {
+    /// A row for each peer that is here.
+    pub(crate) fn rows(&self, now: Moment) -> Vec<PeerStatus> {
         let row = |(id, person): (&String, &Person)| PeerStatus {
             id: id.clone(),
             name: self.name(id).to_owned(),
             condition: person.presence.condition,
-            error_ms: person.error.map(|secs| secs * 1e3),
+            error_ms: person.error_at(now).map(|secs| secs * 1e3),
             round_trip_ms: person.presence.round_trip.map(|secs| secs * 1e3),
         };
-        self.others.iter().map(row).collect()
+        self.here().map(row).collect()
     }
 
     fn here(&self) -> impl Iterator<Item = (&String, &Person)> {
         self.others.iter().filter(|(_, person)| person.presence.condition != Condition::Gone)
+    }
+}
+
+impl Person {
+    /// Its error, while it plays and has told it lately.
+    fn error_at(&self, now: Moment) -> Option<f64> {
+        let is_playing = self.presence.condition == Condition::Playing;
+        self.error
+            .filter(|told| is_playing && now - told.at < ERROR_LASTS_SECS)
+            .map(|told| told.secs)
     }
 }
 

@@ -32,6 +32,13 @@ pub struct File {
     pub is_seekable: bool,
 }
 
+impl File {
+    /// Whether it is the same file with something more known about it.
+    pub(crate) fn is_told_again_as(&self, other: &File) -> bool {
+        self.name == other.name && self.size == other.size && self.duration == other.duration
+    }
+}
+
 /// One reading of the player's position.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Position {
@@ -250,7 +257,7 @@ mod tests {
     fn seek_resumes_at_the_frame() {
         let (mut player, mut out) = paused();
         player.seek_to(20.0, NOW, &mut out);
-        player.seek.started();
+        player.seek.started(NOW);
         let landing = player.seek.landed(NOW + 0.03);
         player.landed(landing);
         player.rested_at(reading(19.95, 20.02), NOW);

@@ -27,7 +27,8 @@ pub enum Condition {
 }
 
 /// Which clock the room's time is read from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ClockSource {
     /// None has answered yet.
     #[default]
@@ -41,9 +42,10 @@ pub enum ClockSource {
 }
 
 /// How this peer stands at one moment.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
 pub struct Status {
     /// Whether the room can be reached.
+    #[serde(rename = "connected")]
     pub is_connected: bool,
     /// What the player is doing.
     pub condition: Condition,
@@ -68,11 +70,12 @@ pub struct Status {
     /// The room's speed.
     pub speed: f64,
     /// Whether the room is paused.
+    #[serde(rename = "paused")]
     pub is_paused: bool,
 }
 
 /// How another peer stands, as it last told.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct PeerStatus {
     /// Its id.
     pub id: String,
@@ -84,4 +87,46 @@ pub struct PeerStatus {
     pub error_ms: Option<f64>,
     /// Its quickest round trip to the clock, in milliseconds, when told.
     pub round_trip_ms: Option<f64>,
+}
+
+/// Everything in one JSON object: the own fields and `peers`, an array of the others.
+pub(crate) fn to_json(own: &Status, peers: &[PeerStatus]) -> String {
+    #[derive(serde::Serialize)]
+    struct Whole<'a> {
+        #[serde(flatten)]
+        own: &'a Status,
+        peers: &'a [PeerStatus],
+    }
+    serde_json::to_string(&Whole { own, peers }).expect("numbers and text are JSON")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn status_reads_in_full_words_with_null_for_the_unknown() {
+        let ben = PeerStatus {
+            id: "ben".to_owned(),
+            name: "Ben".to_owned(),
+            condition: Condition::NoFile,
+            error_ms: None,
+            round_trip_ms: Some(0.25),
+        };
+        let own = Status {
+            trim: 1.0,
+            speed: 1.0,
+            clock_source: ClockSource::Broker,
+            ..Status::default()
+        };
+        assert_eq!(
+            to_json(&own, &[ben]),
+            concat!(
+                r#"{"connected":false,"condition":"no_file","error_ms":null,"spread_ms":null,"trim":1.0,"#,
+                r#""clock_source":"broker","clock":"","round_trip_ms":null,"clock_error_ms":null,"revision":0,"#,
+                r#""position":null,"speed":1.0,"paused":false,"#,
+                r#""peers":[{"id":"ben","name":"Ben","condition":"no_file","error_ms":null,"round_trip_ms":0.25}]}"#,
+            )
+        );
+    }
 }

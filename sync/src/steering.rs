@@ -213,7 +213,7 @@ impl Engine {
     }
 
     /// A held line may have become readable since it came.
-    fn take_readable_line(&mut self, now: Moment) {
+    pub(crate) fn take_readable_line(&mut self, now: Moment) {
         if let Some((_, line)) = self.next_line.take_if(|(from, _)| now >= *from) {
             self.line = Some(line);
             self.drift.disturbed(now, SPEED_QUIET_SECS);

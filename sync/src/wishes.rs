@@ -31,6 +31,9 @@ impl Engine {
         } else {
             self.player.ran();
         }
+        if !self.membership.has_settled() || self.line.is_none() {
+            self.membership.wished_early(is_paused, now);
+        }
         if !self.may_act() {
             self.act_alone();
         } else if is_paused {

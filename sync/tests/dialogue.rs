@@ -365,6 +365,55 @@ fn room_lost_is_followed_on_until_the_viewer_acts() {
 }
 
 #[test]
+fn play_pressed_before_the_room_is_known_is_granted_once_it_is() {
+    let mut bench = Bench::new();
+    bench.pause_key(true);
+    bench.open("film.mkv");
+    bench.engine.connected(bench.now);
+    bench.hear("peer/anna", r#"{"version":1,"name":"Anna","condition":"paused"}"#);
+    bench.hear_timeline(1, "anna", 0.0, 0.0, true, "file");
+    bench.pause_key(false);
+    bench.pass(2.0);
+    assert_eq!(
+        bench.heard(),
+        ["say One other is in the room", "2 resume playing at 0.00", "pause", "play"]
+    );
+}
+
+#[test]
+fn play_pressed_before_the_room_is_known_survives_a_simultaneous_newcomer() {
+    let mut bench = Bench::new();
+    bench.pause_key(true);
+    bench.open("film.mkv");
+    bench.engine.connected(bench.now);
+    bench.pause_key(false);
+    bench.pass(1.0);
+    bench.heard();
+    bench.hear("peer/zoe", r#"{"version":1,"name":"Zoe","condition":"paused"}"#);
+    bench.hear_timeline(1, "zoe", 0.0, 0.0, true, "file");
+    bench.pass(2.0);
+    let heard = bench.heard();
+    assert!(heard.iter().any(|word| word.starts_with("2 resume playing")), "{heard:?}");
+    assert_eq!(heard.last().map(String::as_str), Some("play"));
+}
+
+#[test]
+fn file_told_again_changes_nothing_but_its_facts() {
+    let mut bench = Bench::with_anna_paused_at_100();
+    let file = File {
+        name: "film.mkv".to_owned(),
+        size: None,
+        duration: Some(3_600.0),
+        frames_per_second: Some(25.0),
+        has_audio: false,
+        is_seekable: true,
+    };
+    bench.engine.file_loaded(file, bench.now);
+    bench.hear_timeline(6, "anna", 50.0, 0.0, true, "seek");
+    assert_eq!(bench.heard(), ["say Anna jumped to 0:50", "seek 50.00"]);
+}
+
+#[test]
 fn nonsense_from_the_room_changes_nothing() {
     let mut bench = Bench::with_anna_paused_at_100();
     for (channel, json) in [

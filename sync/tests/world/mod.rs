@@ -2,11 +2,11 @@
 //!
 //! True time is in seconds. Each peer has a clock of its own with another origin and rate, and the engines see nothing else.
 
-pub mod dice;
-pub mod network;
-pub mod plan;
-pub mod player;
-pub mod run;
+pub(crate) mod dice;
+pub(crate) mod network;
+pub(crate) mod plan;
+pub(crate) mod player;
+pub(crate) mod run;
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
@@ -19,7 +19,7 @@ use player::VirtualPlayer;
 
 /// What can happen at a time.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Event {
+pub(crate) enum Event {
     /// The engine's deadline, unless a later one was set meanwhile.
     Wake {
         peer: usize,
@@ -85,7 +85,7 @@ pub enum Event {
 
 /// What travels between a peer and the broker.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Packet {
+pub(crate) enum Packet {
     Publish(Message),
     Acknowledge(u64),
     Question {
@@ -104,14 +104,14 @@ pub enum Packet {
 
 /// What a player's shell tells the engine a little later, as it is by then: changes in between are joined.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Report {
+pub(crate) enum Report {
     Paused,
     Speed,
 }
 
 /// What a viewer does at their player.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Deed {
+pub(crate) enum Deed {
     TogglePause,
     Seek(f64),
     SetSpeed(f64),
@@ -121,15 +121,15 @@ pub enum Deed {
 
 /// One peer: engine, player, clock and connection.
 #[derive(Debug)]
-pub struct Peer {
-    pub engine: Engine,
-    pub player: VirtualPlayer,
-    pub clock_offset: f64,
-    pub clock_rate: f64,
-    pub up: Path,
-    pub down: Path,
-    pub has_joined: bool,
-    pub connection: Option<u64>,
+pub(crate) struct Peer {
+    pub(crate) engine: Engine,
+    pub(crate) player: VirtualPlayer,
+    pub(crate) clock_offset: f64,
+    pub(crate) clock_rate: f64,
+    pub(crate) up: Path,
+    pub(crate) down: Path,
+    pub(crate) has_joined: bool,
+    pub(crate) connection: Option<u64>,
     is_link_dead: bool,
     away_until: f64,
     unacknowledged: Vec<Message>,
@@ -140,26 +140,26 @@ pub struct Peer {
     reported_speed: f64,
     /// Room speeds of the recent past, for judging commanded speeds.
     room_speeds: Vec<f64>,
-    pub commands: Commands,
+    pub(crate) commands: Commands,
 }
 
 /// How often the engine commanded its player.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Commands {
-    pub pauses: u32,
-    pub seeks: u32,
-    pub speeds: u32,
+pub(crate) struct Commands {
+    pub(crate) pauses: u32,
+    pub(crate) seeks: u32,
+    pub(crate) speeds: u32,
 }
 
 #[derive(Debug)]
-pub struct World {
-    pub now: f64,
-    pub peers: Vec<Peer>,
-    pub broker: Broker,
-    pub dice: Dice,
-    pub breaches: Vec<String>,
-    pub log: Vec<String>,
-    pub is_logging: bool,
+pub(crate) struct World {
+    pub(crate) now: f64,
+    pub(crate) peers: Vec<Peer>,
+    pub(crate) broker: Broker,
+    pub(crate) dice: Dice,
+    pub(crate) breaches: Vec<String>,
+    pub(crate) log: Vec<String>,
+    pub(crate) is_logging: bool,
     events: BinaryHeap<Planned>,
     count: u64,
     connections: u64,
@@ -174,7 +174,7 @@ struct Planned {
 }
 
 impl Peer {
-    pub fn new(
+    pub(crate) fn new(
         number: usize,
         seed: u64,
         player: VirtualPlayer,
@@ -211,7 +211,7 @@ impl Peer {
     }
 
     /// This peer's clock.
-    pub fn local(&self, now: f64) -> Moment {
+    pub(crate) fn local(&self, now: f64) -> Moment {
         Moment(((now * self.clock_rate + self.clock_offset) * 1e9) as i64)
     }
 
@@ -221,7 +221,7 @@ impl Peer {
 }
 
 impl World {
-    pub fn new(seed: u64, broker: Broker) -> World {
+    pub(crate) fn new(seed: u64, broker: Broker) -> World {
         World {
             now: 0.0,
             peers: Vec::new(),
@@ -237,13 +237,13 @@ impl World {
         }
     }
 
-    pub fn plan(&mut self, at: f64, event: Event) {
+    pub(crate) fn plan(&mut self, at: f64, event: Event) {
         self.count += 1;
         self.events.push(Planned { at, count: self.count, event });
     }
 
     /// Lets everything happen up to a time.
-    pub fn run_until(&mut self, end: f64) {
+    pub(crate) fn run_until(&mut self, end: f64) {
         while self.events.peek().is_some_and(|planned| planned.at <= end) {
             let Some(planned) = self.events.pop() else { break };
             self.now = self.now.max(planned.at);
@@ -266,15 +266,15 @@ impl World {
 
     fn happen(&mut self, event: Event) {
         if self.is_logging && !matches!(event, Event::Wake { .. }) {
-            self.note(format!("{event:?}"));
+            self.note(&format!("{event:?}"));
         }
         match event {
             Event::Wake { peer, number } if self.peers[peer].wake_number == number => {
-                self.tell(peer, |engine, now| engine.handle_timeout(now));
+                self.tell(peer, Engine::handle_timeout);
             }
             Event::Wake { .. } => {}
             Event::ToBroker { peer, connection, packet } => {
-                self.at_broker(peer, connection, packet)
+                self.at_broker(peer, connection, packet);
             }
             Event::ToPeer { peer, connection, packet } => self.at_peer(peer, connection, packet),
             Event::SeekStarted { peer } => self.tell(peer, Engine::seek_started),
@@ -286,14 +286,14 @@ impl World {
                 self.tell(peer, |engine, now| engine.playback_restarted(Some(0.0), now));
             }
             Event::LinkBreaks { peer, until, is_silent } => {
-                self.link_breaks(peer, until, is_silent)
+                self.link_breaks(peer, until, is_silent);
             }
             Event::LinkNoticed { peer, connection, until } => {
-                self.link_noticed(peer, connection, until)
+                self.link_noticed(peer, connection, until);
             }
             Event::WillDue { peer } => self.will_due(peer),
             Event::BrokerStops { for_secs, keeps_state } => {
-                self.broker_stops(for_secs, keeps_state)
+                self.broker_stops(for_secs, keeps_state);
             }
             Event::BrokerStarts => self.broker.start(&mut self.dice),
             Event::Stumbles { peer, lost } => self.peers[peer].player.stumble(lost, self.now),
@@ -333,7 +333,7 @@ impl World {
 
     fn carry_out(&mut self, peer: usize, output: Output) {
         if self.is_logging && output != Output::ReadPosition {
-            self.note(format!("   peer {peer} asks {output:?}"));
+            self.note(&format!("   peer {peer} asks {output:?}"));
         }
         match output {
             Output::Publish(publish) => self.publish(peer, publish),
@@ -449,7 +449,7 @@ impl World {
             Deed::Seek(target) => self.begin_seek(peer, target),
             Deed::SetSpeed(speed) => self.set_player_speed(peer, speed),
             Deed::WishPause(is_paused) => {
-                self.tell(peer, |engine, now| engine.wish_pause(is_paused, now))
+                self.tell(peer, |engine, now| engine.wish_pause(is_paused, now));
             }
         }
     }
@@ -677,7 +677,7 @@ impl World {
         }
     }
 
-    fn note(&mut self, line: String) {
+    fn note(&mut self, line: &str) {
         self.log.push(format!("{:.4} {line}", self.now));
     }
 }

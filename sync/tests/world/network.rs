@@ -6,7 +6,7 @@ use super::dice::Dice;
 
 /// One direction of a path. Bytes stay in order, so a message never overtakes another.
 #[derive(Clone, Debug)]
-pub struct Path {
+pub(crate) struct Path {
     base: f64,
     jitter: Jitter,
     last_arrival: f64,
@@ -14,7 +14,7 @@ pub struct Path {
 
 /// How a path's delay varies, in seconds.
 #[derive(Clone, Copy, Debug)]
-pub enum Jitter {
+pub(crate) enum Jitter {
     /// Mostly small, seldom large, with this mean.
     Exponential(f64),
     /// Evenly up to this much.
@@ -22,24 +22,16 @@ pub enum Jitter {
 }
 
 impl Path {
-    pub fn new(base: f64, jitter: Jitter) -> Path {
+    pub(crate) fn new(base: f64, jitter: Jitter) -> Path {
         Path { base, jitter, last_arrival: 0.0 }
     }
 
-    pub fn base(&self) -> f64 {
+    pub(crate) fn base(&self) -> f64 {
         self.base
     }
 
-    /// The mean delay, jitter included.
-    pub fn mean(&self) -> f64 {
-        match self.jitter {
-            Jitter::Exponential(mean) => self.base + mean,
-            Jitter::Even(most) => self.base + most / 2.0,
-        }
-    }
-
     /// When what is sent now arrives.
-    pub fn arrival(&mut self, now: f64, dice: &mut Dice) -> f64 {
+    pub(crate) fn arrival(&mut self, now: f64, dice: &mut Dice) -> f64 {
         let jitter = match self.jitter {
             Jitter::Exponential(mean) => dice.exponential(mean),
             Jitter::Even(most) => dice.between(0.0, most),
@@ -51,48 +43,48 @@ impl Path {
 
 /// A message within the room.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Message {
-    pub channel: String,
-    pub json: String,
-    pub is_retained: bool,
+pub(crate) struct Message {
+    pub(crate) channel: String,
+    pub(crate) json: String,
+    pub(crate) is_retained: bool,
     /// The number that its acknowledgement carries; none at QoS 0.
-    pub number: Option<u64>,
+    pub(crate) number: Option<u64>,
 }
 
 /// What a session owes to its peer.
 #[derive(Clone, Debug, Default)]
-pub struct Session {
-    pub connection: Option<u64>,
-    pub unacknowledged: VecDeque<Message>,
-    pub will: Option<Message>,
+pub(crate) struct Session {
+    pub(crate) connection: Option<u64>,
+    pub(crate) unacknowledged: VecDeque<Message>,
+    pub(crate) will: Option<Message>,
     /// When the will goes out, unless the peer comes back.
-    pub will_due: Option<f64>,
+    pub(crate) will_due: Option<f64>,
 }
 
 #[derive(Clone, Debug)]
-pub struct Broker {
-    pub is_up: bool,
+pub(crate) struct Broker {
+    pub(crate) is_up: bool,
     /// The id of its clock; a broker of other make has none.
-    pub clock: Option<String>,
-    pub clock_offset: f64,
-    pub retained: BTreeMap<String, String>,
-    pub sessions: BTreeMap<usize, Session>,
+    pub(crate) clock: Option<String>,
+    pub(crate) clock_offset: f64,
+    pub(crate) retained: BTreeMap<String, String>,
+    pub(crate) sessions: BTreeMap<usize, Session>,
     numbers: u64,
 }
 
 impl Broker {
-    pub fn new(has_clock: bool, clock_offset: f64) -> Broker {
+    pub(crate) fn new(has_clock: bool, clock_offset: f64) -> Broker {
         let clock = has_clock.then(|| "broker-1".to_owned());
         let sessions = BTreeMap::new();
         Broker { is_up: true, clock, clock_offset, retained: BTreeMap::new(), sessions, numbers: 0 }
     }
 
-    pub fn time(&self, now: f64) -> f64 {
+    pub(crate) fn time(&self, now: f64) -> f64 {
         now * (1.0 + 20e-6) + self.clock_offset
     }
 
     /// Stops; what it keeps across a restart depends on its store.
-    pub fn stop(&mut self, keeps_state: bool) {
+    pub(crate) fn stop(&mut self, keeps_state: bool) {
         self.is_up = false;
         if !keeps_state {
             self.retained.clear();
@@ -104,7 +96,7 @@ impl Broker {
     }
 
     /// Starts with a new clock: its id tells.
-    pub fn start(&mut self, dice: &mut Dice) {
+    pub(crate) fn start(&mut self, dice: &mut Dice) {
         self.is_up = true;
         if self.clock.is_some() {
             self.clock = Some(format!("broker-{:x}", dice.bits()));
@@ -113,7 +105,7 @@ impl Broker {
     }
 
     /// Takes a message in: keeps it if retained, and says what goes to whom.
-    pub fn publish(&mut self, from: usize, message: &Message) -> Vec<(usize, Message)> {
+    pub(crate) fn publish(&mut self, from: usize, message: &Message) -> Vec<(usize, Message)> {
         if message.is_retained {
             if message.json.is_empty() {
                 self.retained.remove(&message.channel);
@@ -127,7 +119,7 @@ impl Broker {
     }
 
     /// The message as one session gets it: owed until acknowledged at QoS 1, dropped at QoS 0 while away.
-    pub fn hand_over(&mut self, to: usize, message: &Message) -> Option<Message> {
+    pub(crate) fn hand_over(&mut self, to: usize, message: &Message) -> Option<Message> {
         self.numbers += 1;
         let session = self.sessions.get_mut(&to)?;
         let copy = Message { number: message.number.map(|_| self.numbers), ..message.clone() };
@@ -137,7 +129,7 @@ impl Broker {
         session.connection.map(|_| copy)
     }
 
-    pub fn acknowledged(&mut self, peer: usize, number: u64) {
+    pub(crate) fn acknowledged(&mut self, peer: usize, number: u64) {
         if let Some(session) = self.sessions.get_mut(&peer) {
             session.unacknowledged.retain(|message| message.number != Some(number));
         }

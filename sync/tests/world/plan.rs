@@ -7,25 +7,23 @@ use super::{Deed, Event, Peer, World};
 
 /// The facts about a run that its judge needs.
 #[derive(Clone, Debug)]
-pub struct Plan {
-    pub peers: usize,
+pub(crate) struct Plan {
+    pub(crate) peers: usize,
     /// When the last fault has ended and the last viewer has acted.
-    pub calm_from: f64,
+    pub(crate) calm_from: f64,
     /// Whether all films have the same frame rate.
-    pub has_one_frame_rate: bool,
+    pub(crate) has_one_frame_rate: bool,
     /// The largest difference between two peers of half the asymmetry of their paths, in seconds.
-    pub half_asymmetry: f64,
-    /// The peer that joins once all is calm.
-    pub late_joiner: usize,
-    pub faults: Vec<String>,
+    pub(crate) half_asymmetry: f64,
+    pub(crate) faults: Vec<String>,
 }
 
-/// Half a second to a few seconds apart.
-const ACTING_SECS: (f64, f64) = (4.0, 16.0);
+/// When viewers act and when things go wrong, in seconds.
+const ACTING_SECS: (f64, f64) = (0.5, 16.0);
 const FAULT_SECS: (f64, f64) = (5.0, 18.0);
 
 /// Builds the world of a seed and plans everything that will happen in it.
-pub fn world_of(seed: u64, has_drift_control: bool) -> (World, Plan) {
+pub(crate) fn world_of(seed: u64, has_drift_control: bool) -> (World, Plan) {
     let mut dice = Dice::new(seed);
     let has_clock = dice.chance(0.75);
     let clock_offset = 1.7e9 + dice.between(-1_000.0, 1_000.0);
@@ -43,7 +41,6 @@ pub fn world_of(seed: u64, has_drift_control: bool) -> (World, Plan) {
         calm_from: FAULT_SECS.1,
         has_one_frame_rate,
         half_asymmetry: half_asymmetry(&world.peers),
-        late_joiner: peers,
         faults: Vec::new(),
     };
     plan_joins(&mut world, peers, &mut dice);

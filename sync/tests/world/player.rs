@@ -14,7 +14,7 @@ const WRONG_AFTER_SPEED: f64 = 0.39;
 
 /// What the sound leaves through.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum SoundOutput {
+pub(crate) enum SoundOutput {
     /// Starts and stops at once, readings exact.
     Null,
     /// Starts within 3 ms, readings within a third of a millisecond.
@@ -24,8 +24,8 @@ pub enum SoundOutput {
 }
 
 #[derive(Clone, Debug)]
-pub struct VirtualPlayer {
-    pub frame: f64,
+pub(crate) struct VirtualPlayer {
+    pub(crate) frame: f64,
     card: f64,
     output: SoundOutput,
     dice: Dice,
@@ -37,11 +37,11 @@ pub struct VirtualPlayer {
     coming: Vec<(f64, f64)>,
     wrong_until: f64,
     wrong_by: f64,
-    pub is_paused: bool,
+    pub(crate) is_paused: bool,
     /// Sound stops at this time after a pause, or begins at it after an unpause.
     moves_from: f64,
     stops_at: Option<f64>,
-    pub seek: Option<Seek>,
+    pub(crate) seek: Option<Seek>,
     has_sought: bool,
     /// The picture shown while it stands.
     shown: f64,
@@ -49,14 +49,14 @@ pub struct VirtualPlayer {
 
 /// A seek under way.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Seek {
-    pub target: f64,
-    pub lands_at: f64,
-    pub number: u64,
+pub(crate) struct Seek {
+    pub(crate) target: f64,
+    pub(crate) lands_at: f64,
+    pub(crate) number: u64,
 }
 
 impl VirtualPlayer {
-    pub fn new(frame: f64, card_ppm: f64, output: SoundOutput, dice: Dice) -> VirtualPlayer {
+    pub(crate) fn new(frame: f64, card_ppm: f64, output: SoundOutput, dice: Dice) -> VirtualPlayer {
         VirtualPlayer {
             frame,
             card: 1.0 + card_ppm * 1e-6,
@@ -78,23 +78,23 @@ impl VirtualPlayer {
     }
 
     /// Where the sound truly is.
-    pub fn position_at(&mut self, now: f64) -> f64 {
+    pub(crate) fn position_at(&mut self, now: f64) -> f64 {
         self.advance(now);
         self.position
     }
 
     /// The picture on the screen.
-    pub fn shown_at(&mut self, now: f64) -> f64 {
+    pub(crate) fn shown_at(&mut self, now: f64) -> f64 {
         self.advance(now);
         if self.is_paused { self.shown } else { self.newest_frame() }
     }
 
     /// The speed last commanded.
-    pub fn commanded_speed(&self) -> f64 {
+    pub(crate) fn commanded_speed(&self) -> f64 {
         self.coming.last().map_or(self.speed, |(_, speed)| *speed)
     }
 
-    pub fn set_pause(&mut self, is_paused: bool, now: f64) {
+    pub(crate) fn set_pause(&mut self, is_paused: bool, now: f64) {
         self.advance(now);
         if is_paused == self.is_paused {
             return;
@@ -116,7 +116,7 @@ impl VirtualPlayer {
         }
     }
 
-    pub fn set_speed(&mut self, speed: f64, now: f64) {
+    pub(crate) fn set_speed(&mut self, speed: f64, now: f64) {
         self.advance(now);
         let change = speed - self.commanded_speed();
         if change == 0.0 {
@@ -132,7 +132,7 @@ impl VirtualPlayer {
         }
     }
 
-    pub fn begin_seek(&mut self, target: f64, number: u64, now: f64) -> Seek {
+    pub(crate) fn begin_seek(&mut self, target: f64, number: u64, now: f64) -> Seek {
         self.advance(now);
         let latency = 0.015 + self.dice.exponential(0.025).min(0.12);
         let seek = Seek { target, lands_at: now + latency, number };
@@ -141,7 +141,7 @@ impl VirtualPlayer {
     }
 
     /// The seek lands on the first frame that is not before the target.
-    pub fn land(&mut self, now: f64) -> f64 {
+    pub(crate) fn land(&mut self, now: f64) -> f64 {
         self.advance(now);
         if let Some(seek) = self.seek.take() {
             self.position = ((seek.target - 0.005) / self.frame).ceil().max(0.0) * self.frame;
@@ -160,7 +160,7 @@ impl VirtualPlayer {
     }
 
     /// The process was stopped, or the decoder choked: this much was lost.
-    pub fn stumble(&mut self, lost: f64, now: f64) {
+    pub(crate) fn stumble(&mut self, lost: f64, now: f64) {
         self.advance(now);
         if !self.is_paused && self.seek.is_none() {
             self.position = (self.position - lost).max(0.0);
@@ -168,7 +168,7 @@ impl VirtualPlayer {
     }
 
     /// What it says about its position.
-    pub fn read(&mut self, now: f64) -> Position {
+    pub(crate) fn read(&mut self, now: f64) -> Position {
         self.advance(now);
         if self.seek.is_some() {
             return Position { audio: None, frame: Some(self.shown) };

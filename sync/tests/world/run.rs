@@ -16,24 +16,24 @@ const LOOK_EVERY_SECS: f64 = 0.05;
 
 /// How a run went.
 #[derive(Clone, Debug, Default)]
-pub struct Outcome {
-    pub breaches: Vec<String>,
-    pub peers: usize,
-    pub faults: Vec<String>,
-    pub is_playing: bool,
+pub(crate) struct Outcome {
+    pub(crate) breaches: Vec<String>,
+    pub(crate) peers: usize,
+    pub(crate) faults: Vec<String>,
+    pub(crate) is_playing: bool,
     /// The largest spread while watched, half of the asymmetry taken off.
-    pub spread: f64,
-    pub commands: Commands,
-    pub log: Vec<String>,
+    pub(crate) spread: f64,
+    pub(crate) commands: Commands,
+    pub(crate) log: Vec<String>,
 }
 
 /// Runs a seed.
-pub fn run(seed: u64, has_drift_control: bool) -> Outcome {
+pub(crate) fn run(seed: u64, has_drift_control: bool) -> Outcome {
     run_logging(seed, has_drift_control, false)
 }
 
 /// Runs a seed and keeps a diary.
-pub fn run_logging(seed: u64, has_drift_control: bool, is_logging: bool) -> Outcome {
+pub(crate) fn run_logging(seed: u64, has_drift_control: bool, is_logging: bool) -> Outcome {
     let (mut world, plan) = world_of(seed, has_drift_control);
     world.is_logging = is_logging;
     let mut outcome =
