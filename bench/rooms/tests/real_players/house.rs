@@ -1,8 +1,9 @@
 //! What every test with real players needs: a broker, a clip, a room, and patience instead of sleeps.
 
 use rooms::spawn::{find_program, free_port};
-use rooms::{Broker, Clip, Meter, Player, PlayerOptions, Scratch};
+use rooms::{Broker, Clip, Meter, Moment, Player, PlayerOptions, Scratch};
 use serde_json::Value;
+use std::fmt::{Display, Formatter};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -56,7 +57,7 @@ impl House {
     pub(crate) fn playing<const N: usize>(&self, names: [&str; N]) -> [Player; N] {
         let players = self.players(names);
         players[0].resume().unwrap();
-        wait_until_in_step(&Meter::of(&players));
+        wait_until_in_step(&players.each_ref());
         players
     }
 }
@@ -74,7 +75,7 @@ pub(crate) fn on_our_broker(test: impl FnOnce(House)) {
 }
 
 /// Polls until `condition` holds.
-pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+pub(crate) fn wait_until(what: impl Display, mut condition: impl FnMut() -> bool) {
     let end = Instant::now() + PATIENCE;
     while !condition() {
         assert!(Instant::now() < end, "{what}: not within {PATIENCE:?}");
@@ -83,22 +84,51 @@ pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
 }
 
 /// Waits until all have been playing within one frame of each other for a while.
-pub(crate) fn wait_until_in_step(meter: &Meter<'_>) {
-    wait_until(&format!("in step; last seen {:?}", meter.newest()), || {
-        let now = Instant::now() - Duration::from_millis(100);
-        let moments = meter.between(now - HOLD, now);
-        moments.iter().all(|moment| {
-            moment.is_playing() && moment.spread().is_some_and(|spread| spread < FRAME)
-        })
+pub(crate) fn wait_until_in_step(players: &[&Player]) {
+    wait_for_a_while(players, "in step", |moment| {
+        moment.is_playing() && moment.spread().is_some_and(|spread| spread < FRAME)
     });
 }
 
 /// Waits until all have been standing on the same frame for a while.
-pub(crate) fn wait_until_on_one_frame(meter: &Meter<'_>) {
-    wait_until("on the same frame", || {
-        let now = Instant::now() - Duration::from_millis(100);
-        meter.between(now - HOLD, now).iter().all(rooms::Moment::is_same_frame)
+pub(crate) fn wait_until_on_one_frame(players: &[&Player]) {
+    wait_for_a_while(players, "on one frame", Moment::is_same_frame);
+}
+
+/// Waits until all have come as far as `position`, but not further than a minute beyond.
+pub(crate) fn wait_until_past(players: &[&Player], position: f64) {
+    let place = |player: &Player| player.track().newest().and_then(|sample| sample.position());
+    let is_there = |place: f64| (position - FRAME..position + 60.0).contains(&place);
+    let what = &format!("past {position} s");
+    wait_until(Still { players, what }, || {
+        players.iter().all(|player| place(player).is_some_and(is_there))
     });
+}
+
+fn wait_for_a_while(players: &[&Player], what: &str, holds: impl Fn(&Moment) -> bool) {
+    let meter = Meter::of(players.iter().copied());
+    wait_until(Still { players, what }, || {
+        let now = Instant::now() - Duration::from_millis(100);
+        meter.between(now - HOLD, now).iter().all(&holds)
+    });
+}
+
+/// What the players do, read at the time it is printed: after the wait.
+struct Still<'a> {
+    players: &'a [&'a Player],
+    what: &'a str,
+}
+
+impl Display for Still<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "{}, but", self.what)?;
+        for player in self.players {
+            let status = player.room_status().map(|status| status.whole);
+            let (name, newest) = (player.name(), player.track().newest());
+            writeln!(f, "  {name} {newest:?} {status:?} {:?}", lines_told(player))?;
+        }
+        Ok(())
+    }
 }
 
 /// The lines that the plugin wrote to mpv's log.

@@ -2,7 +2,7 @@
 
 use crate::house::{
     FRAME, PATIENCE, clip, lines_shown, lines_told, on_both_brokers, on_our_broker, plugin,
-    wait_until, wait_until_in_step,
+    wait_until, wait_until_in_step, wait_until_past,
 };
 use rooms::spawn::free_port;
 use rooms::{DelayProxy, Link, Meter, Player, PlayerOptions, Scratch};
@@ -39,7 +39,7 @@ fn assert_quits_at_once(mut player: Player) {
 }
 
 fn assert_one_line(player: &Player, words: &str) {
-    wait_until(&format!("a line about {words}"), || !lines_told(player).is_empty());
+    wait_until(format!("a line about {words}"), || !lines_told(player).is_empty());
     assert_plays_on(player);
     let (told, shown) = (lines_told(player), lines_shown(player));
     assert!(told.len() == 1 && told[0].contains(words), "{told:?}");
@@ -63,17 +63,14 @@ fn killed_broker_is_played_through_and_found_again() {
         wait_until("all are back", || {
             players.iter().all(|player| player.room_status().unwrap().is_connected)
         });
-        let meter = Meter::of(&players);
-        wait_until_in_step(&meter);
+        let (all, meter) = (players.each_ref(), Meter::of(&players));
+        wait_until_in_step(&all);
         let spread = meter.playing_spread(start, Instant::now());
         assert!(spread.max().unwrap() < FRAME, "the broker's death moved somebody: {spread:?}");
 
         players[1].seek(150.0).unwrap();
-        wait_until("the room works again", || {
-            let newest = players[0].track().newest().and_then(|sample| sample.audio);
-            newest.is_some_and(|position| position > 149.9)
-        });
-        wait_until_in_step(&meter);
+        wait_until_past(&all, 150.0);
+        wait_until_in_step(&all);
     });
 }
 
@@ -91,19 +88,14 @@ fn cut_link_is_mended() {
             [&anna, &ben].iter().all(|player| player.room_status().unwrap().peers == 2)
         });
         anna.resume().unwrap();
-        let meter = Meter::of([&anna, &ben]);
-        wait_until_in_step(&meter);
+        let all = [&anna, &ben];
+        wait_until_in_step(&all);
 
         proxy.cut_links();
         anna.seek(80.0).unwrap();
 
-        wait_until("Ben follows", || {
-            ben.track()
-                .newest()
-                .and_then(|sample| sample.audio)
-                .is_some_and(|position| position > 79.9)
-        });
-        wait_until_in_step(&meter);
+        wait_until_past(&all, 80.0);
+        wait_until_in_step(&all);
         wait_until("Ben is there", || anna.room_status().unwrap().peers == 2);
     });
 }

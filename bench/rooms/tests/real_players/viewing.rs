@@ -2,15 +2,11 @@
 
 use crate::house::{
     FRAME, clip, lines_shown, on_both_brokers, on_our_broker, told, wait_until, wait_until_in_step,
-    wait_until_on_one_frame,
+    wait_until_on_one_frame, wait_until_past,
 };
 use rooms::{Meter, Player};
 use serde_json::json;
 use std::time::{Duration, Instant};
-
-fn position(player: &Player) -> f64 {
-    player.track().newest().and_then(|sample| sample.position()).unwrap_or(f64::NAN)
-}
 
 #[test]
 #[ignore = "needs mpv and mosquitto: run by make test"]
@@ -33,12 +29,12 @@ fn three_players_stay_within_one_frame() {
 fn a_pause_stops_all_on_the_same_frame() {
     on_both_brokers(|house| {
         let players = house.playing(["Anna", "Ben"]);
-        let meter = Meter::of(&players);
+        let all = players.each_ref();
         for viewer in [&players[1], &players[0]] {
             viewer.pause().unwrap();
-            wait_until_on_one_frame(&meter);
+            wait_until_on_one_frame(&all);
             viewer.resume().unwrap();
-            wait_until_in_step(&meter);
+            wait_until_in_step(&all);
         }
     });
 }
@@ -48,23 +44,21 @@ fn a_pause_stops_all_on_the_same_frame() {
 fn a_seek_takes_all_along_playing_or_paused() {
     on_both_brokers(|house| {
         let players = house.playing(["Anna", "Ben"]);
-        let meter = Meter::of(&players);
+        let all = players.each_ref();
 
         players[1].seek(120.0).unwrap();
-        wait_until("all are there", || players.iter().all(|player| position(player) > 119.9));
-        wait_until_in_step(&meter);
+        wait_until_past(&all, 120.0);
+        wait_until_in_step(&all);
 
         players[0].pause().unwrap();
-        wait_until_on_one_frame(&meter);
+        wait_until_on_one_frame(&all);
         players[1].seek(60.0).unwrap();
-        wait_until("all are back", || {
-            players.iter().all(|player| (position(player) - 60.0).abs() < 2.0 * FRAME)
-        });
-        wait_until_on_one_frame(&meter);
+        wait_until_past(&all, 60.0);
+        wait_until_on_one_frame(&all);
         assert!(players.iter().all(|player| player.property("pause").unwrap() == true));
 
         players[0].resume().unwrap();
-        wait_until_in_step(&meter);
+        wait_until_in_step(&all);
     });
 }
 
@@ -73,20 +67,20 @@ fn a_seek_takes_all_along_playing_or_paused() {
 fn one_viewers_speed_is_the_rooms() {
     on_our_broker(|house| {
         let players = house.playing(["Anna", "Ben"]);
-        let meter = Meter::of(&players);
+        let all = players.each_ref();
         let speed = |player: &Player| player.property("speed").unwrap().as_f64().unwrap();
 
         players[1].set("speed", 1.5).unwrap();
         wait_until("all play faster", || {
             players.iter().all(|player| (speed(player) - 1.5).abs() < 0.05)
         });
-        wait_until_in_step(&meter);
+        wait_until_in_step(&all);
 
         players[0].set("speed", 1.0).unwrap();
         wait_until("all play as before", || {
             players.iter().all(|player| (speed(player) - 1.0).abs() < 0.05)
         });
-        wait_until_in_step(&meter);
+        wait_until_in_step(&all);
     });
 }
 
@@ -96,16 +90,16 @@ fn a_late_joiner_lands_in_step_and_disturbs_nobody() {
     on_both_brokers(|house| {
         let early = house.playing(["Anna", "Ben"]);
         early[0].seek(100.0).unwrap();
-        wait_until("both are there", || early.iter().all(|player| position(player) > 99.9));
+        wait_until_past(&early.each_ref(), 100.0);
         let meter = Meter::of(&early);
-        wait_until_in_step(&meter);
+        wait_until_in_step(&early.each_ref());
         let start = Instant::now();
 
         let clara = house.entrance().named("Clara").argument("--pause=no");
         let clara = clara.spawn(&house.scratch, clip().as_path()).unwrap();
-        wait_until_in_step(&Meter::of(early.iter().chain([&clara])));
+        wait_until_in_step(&[&early[0], &early[1], &clara]);
 
-        assert!(position(&clara) > 100.0);
+        wait_until_past(&[&clara], 100.0);
         let moments = meter.between(start, Instant::now() - Duration::from_millis(100));
         for moment in &moments {
             assert!(
@@ -122,13 +116,14 @@ fn a_late_joiner_finds_a_paused_room_paused() {
     on_both_brokers(|house| {
         let early = house.playing(["Anna", "Ben"]);
         early[0].seek(50.0).unwrap();
-        wait_until("both are there", || early.iter().all(|player| position(player) > 49.9));
+        wait_until_past(&early.each_ref(), 50.0);
+        wait_until_in_step(&early.each_ref());
         early[1].pause().unwrap();
-        wait_until_on_one_frame(&Meter::of(&early));
+        wait_until_on_one_frame(&early.each_ref());
 
         let clara = house.player("Clara");
 
-        wait_until_on_one_frame(&Meter::of(early.iter().chain([&clara])));
+        wait_until_on_one_frame(&[&early[0], &early[1], &clara]);
     });
 }
 
@@ -142,11 +137,14 @@ fn two_viewers_at_once_end_on_one_timeline_and_so_does_a_newcomer() {
             scope.spawn(|| players[1].seek(180.0).unwrap());
         });
         // Both seeks are under way when this begins, so "in step" cannot be the state before them.
-        wait_until("both have sought", || players.iter().all(|player| position(player) > 59.0));
-        wait_until_in_step(&Meter::of(&players));
+        wait_until("both have sought", || {
+            let positions = Meter::of(&players).newest().players;
+            positions.iter().all(|player| player.is_some_and(|(position, _)| position > 59.0))
+        });
+        wait_until_in_step(&players.each_ref());
 
         let clara = house.player("Clara");
-        wait_until_in_step(&Meter::of(players.iter().chain([&clara])));
+        wait_until_in_step(&[&players[0], &players[1], &clara]);
         let revision = |player: &Player| told(player, "revision");
         wait_until("one revision", || {
             players.iter().all(|player| revision(player) == revision(&clara))
