@@ -23,10 +23,11 @@ libmqtt-archive:
 $(BUILT)/libmqtt.a: libmqtt-archive
 
 $(BUILT)/$(MQTT_SONAME): $(BUILT)/libmqtt.a $(MQTT_FOLDER)libmqtt.map
-	$(CC) -shared -o $@ \
+	$(CC) -shared -o $@.new \
 	    -Wl,--whole-archive $< -Wl,--no-whole-archive -Wl,--gc-sections \
 	    -Wl,-soname,$(MQTT_SONAME) -Wl,-z,nodelete -Wl,-z,defs \
 	    -Wl,--version-script=$(MQTT_FOLDER)libmqtt.map $(LDFLAGS) $(MQTT_SYSTEM)
+	mv $@.new $@
 
 $(BUILT)/libmqtt.so: $(BUILT)/$(MQTT_SONAME)
 	ln -sf $(MQTT_SONAME) $@

@@ -1,0 +1,116 @@
+//! The library as it is shipped: its symbols, its name, its header, its installation.
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use support::{Folder, library, make, root, run};
+
+/// The functions the header declares.
+fn declared() -> Vec<String> {
+    let header = fs::read_to_string(root().join("include/mqtt.h")).unwrap();
+    let mut functions: Vec<String> = header
+        .match_indices('(')
+        .filter_map(|(at, _)| {
+            let before = header.split_at(at).0;
+            let start = before.rfind(|c: char| !c.is_ascii_alphanumeric() && c != '_')? + 1;
+            let (rest, name) = before.split_at(start);
+            let line = rest.rsplit('\n').next()?;
+            let is_declaration = name.starts_with("mqtt_")
+                && !line.is_empty()
+                && !line.trim_start().starts_with('*')
+                && !line.starts_with(' ');
+            is_declaration.then(|| name.to_owned())
+        })
+        .collect();
+    functions.sort();
+    functions
+}
+
+fn lines(command: &mut Command) -> Vec<String> {
+    let output = run(command);
+    String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn exactly_the_functions_of_the_header_are_exported() {
+    let symbols =
+        lines(Command::new("nm").args(["-D", "--defined-only"]).arg(library().join("libmqtt.so")));
+    let names = symbols.iter().filter_map(|line| line.split_whitespace().nth(2));
+    let names = names.map(|name| name.split('@').next().unwrap_or(name));
+    let mut exported: Vec<&str> = names.filter(|name| *name != "LIBMQTT_0").collect();
+    exported.sort_unstable();
+    assert!(exported.len() > 80, "{} functions", exported.len());
+    assert_eq!(exported, declared());
+}
+
+#[test]
+fn the_shared_library_has_its_name_and_stays_loaded() {
+    let dynamic = lines(Command::new("readelf").arg("-dW").arg(library().join("libmqtt.so")));
+    let has = |what: &str| dynamic.iter().any(|line| line.contains(what));
+    assert!(has("Library soname: [libmqtt.so.0]"), "{dynamic:?}");
+    assert!(has("NODELETE"), "{dynamic:?}");
+    assert!(!has("RPATH") && !has("RUNPATH"), "{dynamic:?}");
+}
+
+#[test]
+fn the_header_compiles_alone_in_c_and_cpp() {
+    let folder = Folder::new("header");
+    let source = folder.0.join("header.c");
+    fs::write(&source, "#include <mqtt.h>\nint main(void) { return MQTT_OK; }\n").unwrap();
+    for standard in ["c99", "c11", "c17"] {
+        check(&source, &["cc", "-xc", "-Wconversion", "-Wstrict-prototypes"], standard);
+    }
+    for standard in ["c++17", "c++20"] {
+        check(&source, &["c++", "-xc++", "-Wconversion"], standard);
+    }
+}
+
+#[test]
+fn the_examples_compile_in_c_and_cpp_and_are_short() {
+    for name in ["publish", "subscribe", "request", "will"] {
+        let source = root().join(format!("examples/{name}.c"));
+        let length = fs::read_to_string(&source).unwrap().lines().count();
+        assert!(length < 70, "{name}.c has {length} lines");
+        check(&source, &["cc", "-xc"], "c99");
+        check(&source, &["c++", "-xc++"], "c++17");
+    }
+}
+
+#[track_caller]
+fn check(source: &Path, compiler: &[&str], standard: &str) {
+    run(Command::new(compiler[0])
+        .args(&compiler[1..])
+        .arg(format!("-std={standard}"))
+        .args(["-Wall", "-Wextra", "-pedantic", "-Werror", "-fsyntax-only", "-I"])
+        .arg(root().join("include"))
+        .arg(source));
+}
+
+#[test]
+fn an_installed_library_is_found_by_pkg_config() {
+    library();
+    let folder = Folder::new("install");
+    let prefix = folder.0.join("usr");
+    make(&["install-libmqtt", &format!("PREFIX={}", prefix.display())]);
+    let pkg_config = |arguments: &[&str]| {
+        let folder = prefix.join("lib/pkgconfig");
+        let mut command = Command::new("pkg-config");
+        lines(command.env("PKG_CONFIG_PATH", folder).args(arguments).arg("libmqtt"))
+    };
+    assert_eq!(pkg_config(&["--modversion"]), [env!("CARGO_PKG_VERSION")]);
+
+    let source = folder.0.join("version.c");
+    let text = "#include <mqtt.h>\n#include <stdio.h>\n\
+                int main(void) { puts(mqtt_version_string()); return 0; }\n";
+    fs::write(&source, text).unwrap();
+    for linking in [&["--cflags", "--libs"][..], &["--cflags", "--libs", "--static"]] {
+        let flags = pkg_config(linking).join(" ");
+        let program = folder.0.join("version");
+        run(Command::new("cc").arg(&source).arg("-o").arg(&program).args(flags.split_whitespace()));
+        let said = lines(Command::new(&program).env("LD_LIBRARY_PATH", prefix.join("lib")));
+        assert!(said[0].starts_with(env!("CARGO_PKG_VERSION")), "{said:?}");
+    }
+}
