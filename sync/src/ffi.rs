@@ -97,17 +97,17 @@ pub struct Handle {
 #[derive(Debug)]
 pub struct PlayerFile {
     /// Its name without folders, or NULL.
-    name: *const c_char,
+    pub name: *const c_char,
     /// Its size in bytes; negative when unknown.
-    size: i64,
+    pub size: i64,
     /// Its length in seconds; NAN when unknown.
-    duration: f64,
+    pub duration: f64,
     /// Video frames per second; NAN without video.
-    frames_per_second: f64,
+    pub frames_per_second: f64,
     /// Whether sound is playing.
-    has_audio: bool,
+    pub has_audio: bool,
     /// Whether one can seek in it.
-    is_seekable: bool,
+    pub is_seekable: bool,
 }
 
 /// One thing to do. Fields that the kind does not name are zero, false or NULL.
@@ -115,31 +115,31 @@ pub struct PlayerFile {
 #[derive(Debug)]
 pub struct NextOutput {
     /// One of PLAYSYNC_PUBLISH .. PLAYSYNC_NOTICE; ignore kinds you do not know.
-    kind: c_int,
+    pub kind: c_int,
     /// PUBLISH, CLOCK_REQUEST: the channel. CLOCK_ANSWER: the response topic.
-    channel: *const c_char,
+    pub channel: *const c_char,
     /// PUBLISH, CLOCK_REQUEST, CLOCK_ANSWER: the payload, also zero-terminated.
-    json: *const c_char,
+    pub json: *const c_char,
     /// The payload's length in bytes; 0 clears a retained channel.
-    json_len: usize,
+    pub json_len: usize,
     /// CLOCK_REQUEST (8 bytes), CLOCK_ANSWER: the Correlation Data.
-    correlation: *const u8,
+    pub correlation: *const u8,
     /// The length of the Correlation Data in bytes.
-    correlation_len: usize,
+    pub correlation_len: usize,
     /// PUBLISH: 0 or 1.
-    qos: c_int,
+    pub qos: c_int,
     /// PUBLISH: whether the message is retained.
-    retain: bool,
+    pub retain: bool,
     /// PUBLISH: Message Expiry Interval in seconds; 0 means none.
-    expiry_seconds: u32,
+    pub expiry_seconds: u32,
     /// SET_PAUSE, SET_PITCH_CORRECTION: the wanted state.
-    on: bool,
+    pub on: bool,
     /// SEEK: seconds. SET_SPEED: the factor.
-    value: f64,
+    pub value: f64,
     /// NOTICE: one of PLAYSYNC_CATEGORY_*.
-    category: c_int,
+    pub category: c_int,
     /// NOTICE: the sentence.
-    text: *const c_char,
+    pub text: *const c_char,
 }
 
 /// How this peer stands.
@@ -147,33 +147,33 @@ pub struct NextOutput {
 #[derive(Debug)]
 pub struct OwnStatus {
     /// Whether the room can be reached.
-    is_connected: bool,
+    pub is_connected: bool,
     /// One of PLAYSYNC_CONDITION_*.
-    condition: c_int,
+    pub condition: c_int,
     /// Position minus the room's in milliseconds (positive: ahead); NAN unless it plays and has been measured.
-    error_ms: f64,
+    pub error_ms: f64,
     /// Largest minus smallest error over all playing peers that told theirs, in milliseconds; NAN when unknown.
-    spread_ms: f64,
+    pub spread_ms: f64,
     /// The factor near 1 that cancels the skew of the sound card.
-    trim: f64,
+    pub trim: f64,
     /// One of PLAYSYNC_CLOCK_*.
-    clock_source: c_int,
+    pub clock_source: c_int,
     /// The id of the room's clock, "" when there is none; valid until the next playsync_status() or playsync_free().
-    clock: *const c_char,
+    pub clock: *const c_char,
     /// The quickest recent round trip to the clock in milliseconds; NAN when unknown.
-    round_trip_ms: f64,
+    pub round_trip_ms: f64,
     /// How uncertain the room's time is here, path asymmetry aside, in milliseconds; NAN when unknown.
-    clock_error_ms: f64,
+    pub clock_error_ms: f64,
     /// The revision of the room's timeline; 0 before there is one.
-    revision: u64,
+    pub revision: u64,
     /// Where the room is, in seconds; NAN when unknown.
-    position: f64,
+    pub position: f64,
     /// The room's speed.
-    speed: f64,
+    pub speed: f64,
     /// Whether the room is paused.
-    is_paused: bool,
+    pub is_paused: bool,
     /// How many other peers are there.
-    peer_count: usize,
+    pub peer_count: usize,
 }
 
 /// How another peer stands, as it last told.
@@ -181,15 +181,15 @@ pub struct OwnStatus {
 #[derive(Debug)]
 pub struct OtherStatus {
     /// Its id; valid until the next playsync_status() or playsync_free().
-    id: *const c_char,
+    pub id: *const c_char,
     /// Its name for people; as long valid.
-    name: *const c_char,
+    pub name: *const c_char,
     /// One of PLAYSYNC_CONDITION_*.
-    condition: c_int,
+    pub condition: c_int,
     /// Its error against the room in milliseconds; NAN when not told.
-    error_ms: f64,
+    pub error_ms: f64,
     /// Its quickest round trip to the clock in milliseconds; NAN when not told.
-    round_trip_ms: f64,
+    pub round_trip_ms: f64,
 }
 
 // ---------------------------------------------------------------- birth and settings

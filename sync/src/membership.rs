@@ -132,6 +132,7 @@ impl Engine {
         self.membership.has_changed = false;
         self.membership.restate_from = None;
         self.wish = None;
+        self.people.doubt_all();
         self.clock.disconnected();
     }
 
@@ -311,6 +312,8 @@ impl Engine {
             self.ledger.doubt();
             self.membership.doubted_at = Some(now);
         }
+        let left = self.people.forget_unconfirmed();
+        self.out.extend(left.iter().map(|name| notice::left(name)));
         self.take_readable_line(now);
         if is_first {
             self.out.push_back(notice::entered(self.people.count()));

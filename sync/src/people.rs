@@ -26,6 +26,8 @@ pub(crate) struct People {
 struct Person {
     presence: Presence,
     error: Option<ToldError>,
+    /// Whether it was heard of since the room was last lost.
+    is_confirmed: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +50,7 @@ impl People {
         let was_here = self.is_here(id);
         if was_here || self.others.len() < LARGEST_ROOM || self.others.contains_key(id) {
             let error = self.others.get(id).and_then(|person| person.error);
-            self.others.insert(id.to_owned(), Person { presence, error });
+            self.others.insert(id.to_owned(), Person { presence, error, is_confirmed: true });
         }
         match (was_here, self.is_here(id)) {
             (false, true) => News::Joined,
@@ -62,6 +64,22 @@ impl People {
         let was_here = self.is_here(id);
         self.others.remove(id);
         if was_here { News::Left } else { News::Nothing }
+    }
+
+    /// The room is lost: who leaves meanwhile may never be heard of.
+    pub(crate) fn doubt_all(&mut self) {
+        self.others.values_mut().for_each(|person| person.is_confirmed = false);
+    }
+
+    /// What the room keeps has come: whoever it does not know has left. Returns their names.
+    pub(crate) fn forget_unconfirmed(&mut self) -> Vec<String> {
+        let (here, left) = std::mem::take(&mut self.others)
+            .into_iter()
+            .partition(|(_, person)| person.is_confirmed);
+        self.others = here;
+        let left: BTreeMap<String, Person> = left;
+        let was_here = |person: &Person| person.presence.condition != Condition::Gone;
+        left.into_values().filter(was_here).map(|person| person.presence.name).collect()
     }
 
     /// Takes in how well a peer keeps to the room.
@@ -200,6 +218,18 @@ mod tests {
         assert_eq!(people.tell("ben", presence("Ben", Condition::Gone)), News::Left);
         assert_eq!(people.forget("ben"), News::Nothing);
         assert!(people.is_empty());
+    }
+
+    #[test]
+    fn those_the_room_does_not_know_any_more_have_left() {
+        let mut people = People::default();
+        for (id, name) in [("ben", "Ben"), ("cleo", "Cleo")] {
+            people.tell(id, presence(name, Condition::Playing));
+        }
+        people.doubt_all();
+        people.tell("cleo", presence("Cleo", Condition::Playing));
+        assert_eq!(people.forget_unconfirmed(), ["Ben"]);
+        assert!(people.is_here("cleo") && !people.is_here("ben"));
     }
 
     #[test]

@@ -359,6 +359,8 @@ fn room_lost_is_followed_on_until_the_viewer_acts() {
     bench.pass(10.0);
     assert_eq!(bench.heard(), [""; 0], "the player is the viewer's now");
     bench.engine.connected(bench.now);
+    bench.hear("peer/anna", r#"{"version":1,"name":"Anna","condition":"playing"}"#);
+    bench.hear_timeline(6, "anna", 100.0, -23.0, false, "resume");
     bench.pass(2.0);
     let heard = bench.heard();
     assert!(heard.iter().any(|word| word.starts_with("7 pause paused at 123.")), "{heard:?}");
@@ -411,6 +413,20 @@ fn file_told_again_changes_nothing_but_its_facts() {
     bench.engine.file_loaded(file, bench.now);
     bench.hear_timeline(6, "anna", 50.0, 0.0, true, "seek");
     assert_eq!(bench.heard(), ["say Anna jumped to 0:50", "seek 50.00"]);
+}
+
+#[test]
+fn who_left_while_the_room_was_lost_is_missed_afterwards() {
+    let mut bench = Bench::with_anna_paused_at_100();
+    bench.engine.disconnected(bench.now);
+    bench.pass(1.0);
+    bench.engine.connected(bench.now);
+    bench.hear_timeline(5, "anna", 100.0, -3.0, true, "pause");
+    bench.pass(2.0);
+    assert_eq!(
+        bench.heard(),
+        ["say Connection lost, playing on", "say Connected again", "say Anna left"]
+    );
 }
 
 #[test]
