@@ -298,7 +298,7 @@ impl Session {
         {
             self.client_id = assigned.into();
         }
-        self.counts.reconnects += u64::from(self.connected_at != Moment::default());
+        self.counts.reconnects += u64::from(self.limits.is_some());
         self.connected_at = now;
         self.limits = Some(limits);
         self.has_state = limits.session_expiry_secs > 0;

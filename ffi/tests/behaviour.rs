@@ -1,0 +1,124 @@
+//! What libmqtt promises a C program: tests/c/behaviour.c, case by case, with our broker and mosquitto.
+
+mod support;
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::OnceLock;
+
+use support::{Folder, Program, Server, compile, free_port, root, run};
+
+fn program() -> PathBuf {
+    static PROGRAM: OnceLock<(Folder, PathBuf)> = OnceLock::new();
+    let compiled = || {
+        let folder = Folder::new("behaviour");
+        let program = folder.0.join("behaviour");
+        compile(&root().join("ffi/tests/c/behaviour.c"), &program);
+        (folder, program)
+    };
+    PROGRAM.get_or_init(compiled).1.clone()
+}
+
+/// Runs a case with each server.
+#[track_caller]
+fn holds(case: &str) {
+    for server in Server::all(case) {
+        run(Command::new(program()).args([case, &server.url]));
+    }
+}
+
+#[test]
+fn each_operation_has_one_outcome() {
+    holds("outcomes");
+}
+
+#[test]
+fn stamps_are_those_of_the_socket() {
+    holds("stamps");
+}
+
+#[test]
+fn messages_carry_their_properties_both_ways() {
+    holds("properties");
+}
+
+#[test]
+fn null_and_nonsense_are_refused() {
+    holds("nulls");
+}
+
+#[test]
+fn the_descriptor_is_readable_while_events_wait() {
+    holds("descriptor");
+}
+
+#[test]
+fn the_wakeup_function_is_called_once_and_can_be_taken_away() {
+    holds("wakeup");
+}
+
+#[test]
+fn a_waiting_thread_can_be_woken() {
+    holds("wake");
+}
+
+#[test]
+fn handlers_run_where_the_program_drains_and_cannot_deadlock() {
+    holds("handlers");
+}
+
+#[test]
+fn a_handler_may_release_the_client() {
+    holds("free-in-handler");
+}
+
+#[test]
+fn the_program_may_acknowledge_by_itself() {
+    holds("manual-ack");
+}
+
+#[test]
+fn a_fork_is_noticed() {
+    holds("forked");
+}
+
+#[test]
+fn signals_stay_with_the_program() {
+    holds("signals");
+}
+
+#[test]
+fn a_farewell_gets_out() {
+    holds("farewell");
+}
+
+#[test]
+fn nothing_waits_for_a_silent_server() {
+    // The system accepts the connection; nobody ever reads from it.
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("mqtt://{}", server.local_addr().unwrap());
+    run(Command::new(program()).args(["silent-server", &url]));
+}
+
+#[test]
+fn short_lives_leave_nothing_behind() {
+    holds("lives");
+}
+
+#[test]
+fn many_threads_share_a_client() {
+    holds("threads");
+}
+
+#[test]
+fn a_server_that_comes_back_finds_everything_as_it_was() {
+    let port = free_port();
+    let server = Server::mosquitto_on("before", port);
+    let mut client = Program::start(Command::new(program()).args(["comes-back", &server.url]));
+    assert_eq!(client.line(), "subscribed");
+    drop(server);
+    assert_eq!(client.line(), "gone");
+    let _server = Server::mosquitto_on("after", port);
+    client.end();
+}
