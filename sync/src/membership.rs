@@ -165,6 +165,7 @@ impl Engine {
         }
         let timeline = message::read_timeline(json)?;
         let was_own = self.ledger.held().is_some_and(|held| held.peer == self.id);
+        let was_media = self.ledger.held().and_then(|held| held.media.clone());
         let verdict = self.ledger.arrive(timeline.clone());
         let is_new = matches!(verdict, Verdict::Taken | Verdict::TakenInATie);
         self.membership.has_timeline = true;
@@ -176,9 +177,11 @@ impl Engine {
             // A wish that is still on its way was made for another line.
             self.wish = self.wish.filter(|_| self.player.seek.is_viewer_seeking());
             let is_tie = was_own && verdict == Verdict::TakenInATie;
-            let deed = notice::deed(self.people.name(&timeline.peer), &timeline, is_tie);
-            self.out.extend(deed);
             let is_a_newcomers = timeline.action == Action::File;
+            if !is_a_newcomers || timeline.media != was_media {
+                let deed = notice::deed(self.people.name(&timeline.peer), &timeline, is_tie);
+                self.out.extend(deed);
+            }
             self.take_line(timeline, now);
             if is_a_newcomers {
                 self.grant_early_wish(now);
@@ -190,9 +193,7 @@ impl Engine {
     /// A peer told of itself, or was cleared.
     pub(crate) fn presence_arrived(&mut self, id: &str, json: &[u8]) -> Result<(), String> {
         if id == self.id {
-            // An earlier connection's will came late: say again that we are here.
-            self.membership.told = None;
-            return Ok(());
+            return self.own_presence_arrived(json);
         }
         let name = self.people.name(id).to_owned();
         let news = match json {
@@ -204,6 +205,15 @@ impl Engine {
             News::Joined => self.out.push_back(notice::joined(self.people.name(id))),
             News::Left => self.out.push_back(notice::left(&name)),
             News::Nothing => {}
+        }
+        Ok(())
+    }
+
+    /// What the room keeps of this peer. An earlier connection's will may come late: then it is said again who is here.
+    fn own_presence_arrived(&mut self, json: &[u8]) -> Result<(), String> {
+        let kept = if json.is_empty() { None } else { Some(message::read_presence(json)?) };
+        if self.membership.told.as_ref().map(|told| &told.presence) != kept.as_ref() {
+            self.membership.told = None;
         }
         Ok(())
     }
@@ -386,7 +396,11 @@ impl Engine {
         let position =
             self.line.as_ref().and_then(|line| self.room_position(line, now)).unwrap_or(0.0)
                 + error;
-        let drift = message::Drift { error, factor: self.drift.factor(), position };
+        let drift = message::Drift {
+            error: message::to_micros(error),
+            factor: message::to_micros(self.drift.factor()),
+            position: message::to_micros(position),
+        };
         self.out.push_back(Output::Publish(Publish {
             channel: format!("peer/{}/status", self.id),
             json: message::write(&drift),
@@ -418,8 +432,7 @@ impl Engine {
         }
         self.membership.restate_from = None;
         if let Some(line) = self.ledger.held().cloned() {
-            let restated = self.in_reference(line, now);
-            self.write(restated, now);
+            self.write_anew(line, now);
         }
     }
 
@@ -439,18 +452,20 @@ impl Engine {
         self.clock.moment_of(&held.clock, written).map(|moment| moment + RESTATE_EVERY_SECS)
     }
 
-    /// The same line with its anchor at `now`, in the reference. A line in an unknown clock stays as it is.
-    fn in_reference(&self, line: Timeline, now: Moment) -> Timeline {
-        let restated = Timeline { action: Action::Restate, ..line };
-        let Some(there) = self.clock.time_at(&restated.clock, now).filter(|_| !restated.is_still())
-        else {
-            return restated;
+    /// Writes the same line with its anchor at `now`, in the reference. A running line in an unknown clock stays as it is.
+    fn write_anew(&mut self, line: Timeline, now: Moment) {
+        let line = Timeline { action: Action::Restate, ..line };
+        if line.is_still() {
+            return self.write(line, now);
+        }
+        let Some(there) = self.clock.time_at(&line.clock, now) else {
+            return self.write_in_its_clock(line, now);
         };
         // A start that is still to come stays where it is.
-        let anchor = restated.at.map_or(there, |at| at.max(there));
-        let moment = self.clock.moment_of(&restated.clock, anchor).unwrap_or(now);
-        let position = restated.position_at(anchor);
-        Timeline { at: self.reference_time(moment), position, ..restated }
+        let anchor = line.at.map_or(there, |at| at.max(there));
+        let moment = self.clock.moment_of(&line.clock, anchor).unwrap_or(now);
+        let position = line.position_at(anchor);
+        self.write(Timeline { at: self.reference_time(moment), position, ..line }, now);
     }
 }
 

@@ -174,6 +174,11 @@ pub(crate) fn read_clock_answer(json: &[u8]) -> Result<ClockAnswer, String> {
     is_true.then_some(answer).ok_or_else(|| "a field is out of its range".to_owned())
 }
 
+/// Seconds to the microsecond: finer than any player, and short to read.
+pub(crate) fn to_micros(secs: f64) -> f64 {
+    (secs * 1e6).round() / 1e6
+}
+
 /// Whether it may stand for a peer in a channel: 1 to 64 of `A-Z a-z 0-9 - _`.
 pub(crate) fn is_name(id: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';

@@ -3,7 +3,7 @@
 //! Some wishes need to know where the player stands first: those wait in [`Engine::wish`] until it rests.
 
 use crate::drift::READ_EVERY_SECS;
-use crate::message::{Action, Media, Timeline};
+use crate::message::{self, Action, Media, Timeline};
 use crate::player::Rest;
 use crate::steering::{SPEED_LAG_SECS, Stage};
 use crate::{Engine, Moment, Output, Position, notice};
@@ -177,13 +177,19 @@ impl Engine {
         }
     }
 
-    /// Writes a timeline of this peer and tells the room. The caller gives the line; who, which and in what clock is set here.
+    /// Writes a timeline of this peer, whose `at` is in the reference, and tells the room.
     pub(crate) fn write(&mut self, line: Timeline, now: Moment) {
         let clock = self.clock.reference().unwrap_or_default().to_owned();
+        self.write_in_its_clock(Timeline { clock, ..line }, now);
+    }
+
+    /// Writes a timeline of this peer and tells the room. Which and whose it is, is set here.
+    pub(crate) fn write_in_its_clock(&mut self, line: Timeline, now: Moment) {
         let timeline = Timeline {
             revision: self.ledger.next_revision(),
             peer: self.id.clone(),
-            clock,
+            at: line.at.map(message::to_micros),
+            position: message::to_micros(line.position),
             ..line
         };
         self.ledger.write(timeline.clone());
