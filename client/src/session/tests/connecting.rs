@@ -88,6 +88,7 @@ fn each_attempt_ends_in_one_event() {
     assert_eq!(dialogue.events(), ["connected"]);
 }
 
+/// [MQTT-4.13.2-1]
 #[test]
 fn a_refusal_that_waiting_does_not_heal_is_the_last() {
     for reason in [
@@ -141,6 +142,7 @@ fn a_session_that_ended_with_its_connection_cannot_be_present() {
     dialogue.client(&[Packet::Disconnect(Disconnect::new(ReasonCode::ProtocolError))]);
 }
 
+/// [MQTT-3.1.2-23]
 #[test]
 fn a_session_that_lives_on_is_gone_on_with() {
     let options = Options { session_expiry_secs: 60, ..options() };
@@ -224,7 +226,7 @@ fn a_server_that_does_not_read_the_farewell_is_left_all_the_same() {
     assert_eq!(dialogue.events(), ["disconnected: Protocol, retry true"]);
 }
 
-/// [MQTT-3.1.2-20] [MQTT-3.2.2-21]
+/// [MQTT-3.1.2-20] [MQTT-3.1.2-21] [MQTT-3.2.2-21]
 #[test]
 fn the_servers_keep_alive_holds() {
     let granted = ConnAckProperties { server_keep_alive: Some(8), ..Default::default() };
@@ -247,7 +249,7 @@ fn a_server_that_falls_silent_is_given_up() {
     assert_eq!(dialogue.events(), ["disconnected: KeepAlive, retry true"]);
 }
 
-/// [MQTT-3.14.4-1]
+/// [MQTT-3.14.4-1] [MQTT-4.13.2-1]
 #[test]
 fn a_server_that_disconnects_is_not_answered() {
     let mut dialogue = Dialogue::connected();

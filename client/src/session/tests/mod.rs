@@ -1,6 +1,7 @@
 //! Dialogues with a server: packets in, packets out, time as a variable.
 
 mod connecting;
+mod duties;
 mod leaving;
 mod publishing;
 mod receiving;
@@ -96,6 +97,7 @@ impl Dialogue {
     }
 
     /// The server sends a packet.
+    #[allow(clippy::needless_pass_by_value, reason = "a dialogue reads better without references")]
     fn server(&mut self, packet: Packet<'_>) {
         let mut bytes = Vec::new();
         packet.encode(&mut bytes).unwrap();

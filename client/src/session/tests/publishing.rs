@@ -109,7 +109,7 @@ fn the_servers_receive_maximum_is_kept() {
     dialogue.client(&[publish(once(4), "c")]);
 }
 
-/// [MQTT-4.6.0-1] [MQTT-4.4.0-1] [MQTT-3.3.1-1]
+/// [MQTT-3.1.2-23] [MQTT-4.6.0-1] [MQTT-4.4.0-1] [MQTT-3.3.1-1]
 #[test]
 fn what_is_unfinished_is_sent_again_after_a_reconnect() {
     let options = Options { session_expiry_secs: 60, ..options() };

@@ -16,6 +16,7 @@ fn done(dialogue: &mut Dialogue, token: u64) {
     dialogue.session.acknowledge(token, ReasonCode::Success).unwrap();
 }
 
+/// At QoS 0 nobody waits for an answer. [MQTT-3.3.4-1]
 #[test]
 fn a_message_comes_with_the_stamp_of_its_read() {
     let mut dialogue = Dialogue::connected();
@@ -28,7 +29,7 @@ fn a_message_comes_with_the_stamp_of_its_read() {
     dialogue.client(&[]);
 }
 
-/// [MQTT-4.3.2-4] [MQTT-4.6.0-2] [MQTT-4.6.0-3]
+/// [MQTT-3.3.4-1] [MQTT-4.3.2-4] [MQTT-4.6.0-2] [MQTT-4.6.0-3]
 #[test]
 fn acknowledgements_wait_for_the_program_and_keep_the_order_of_arrival() {
     let mut dialogue = Dialogue::connected();
@@ -111,6 +112,7 @@ fn a_qos_1_message_of_a_lost_connection_is_not_acknowledged_on_the_next() {
     dialogue.client(&[Packet::PubAck(ack(1))]);
 }
 
+/// [MQTT-3.1.2-23] [MQTT-4.3.3-10]
 #[test]
 fn a_qos_2_message_of_a_lost_connection_is_answered_when_it_comes_again() {
     let mut dialogue = resumed();
