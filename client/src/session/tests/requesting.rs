@@ -37,7 +37,6 @@ fn answer<'a>(topic: &'a str, correlation: &'a [u8]) -> Packet<'a> {
     })
 }
 
-/// [MQTT-4.10.0-1]
 #[test]
 fn the_answer_finds_its_request() {
     let mut dialogue = Dialogue::connected();
