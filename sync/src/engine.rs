@@ -131,7 +131,7 @@ impl Engine {
 
     /// The room cannot be reached; the player plays on by what is known.
     pub fn disconnected(&mut self, now: Moment) {
-        self.lose_room();
+        self.lose_room(now);
         self.go_on(now);
     }
 
@@ -264,7 +264,7 @@ impl Engine {
         }
         if !matches!(whose, Landing::Own(_)) && matches!(self.stage, Stage::Still { .. }) {
             // It stands elsewhere than it was taken to.
-            self.stage = Stage::Preparing { since: now, attempts: 0 };
+            self.stage = Stage::Preparing { attempts: 0 };
         }
         if was_beginning {
             self.consider_file(now);
@@ -336,7 +336,7 @@ impl Engine {
     /// Does what has come due.
     pub fn handle_timeout(&mut self, now: Moment) {
         if self.player.handle_timeout(now, &mut self.out) && self.stage != Stage::Free {
-            self.stage = Stage::Preparing { since: now, attempts: 0 };
+            self.stage = Stage::Preparing { attempts: 0 };
         }
         self.go_on(now);
     }

@@ -33,7 +33,7 @@ pub(crate) struct Membership {
     has_settled: bool,
     /// Whether the player ever followed the room: from then on another file is a wish for the room.
     pub(crate) has_followed: bool,
-    has_acted_alone: bool,
+    alone: Option<Alone>,
     /// The viewer paused or resumed before the room was known.
     early_wish: Option<EarlyWish>,
     /// Whether a timeline has come since the room was lost or entered, and whether it was a new one.
@@ -57,6 +57,12 @@ enum Link {
     Settled,
     /// For good.
     Left,
+}
+
+/// What the viewer did while the room could not hear of it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Alone {
+    sought_at: Option<Moment>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -87,7 +93,7 @@ impl Membership {
 
     /// Whether the player is the room's, not the viewer's alone.
     pub(crate) fn may_follow(&self) -> bool {
-        self.has_settled && !self.has_acted_alone
+        self.has_settled && self.alone.is_none()
     }
 
     /// The viewer paused or resumed while nothing was known of the room.
@@ -103,7 +109,14 @@ impl Membership {
     /// The viewer did something the room cannot hear of.
     pub(crate) fn acted_alone(&mut self) {
         if self.has_settled && !self.is_settled() {
-            self.has_acted_alone = true;
+            self.alone.get_or_insert_default();
+        }
+    }
+
+    /// What the viewer did alone was a seek.
+    pub(crate) fn sought_alone(&mut self, now: Moment) {
+        if let Some(alone) = &mut self.alone {
+            alone.sought_at = Some(now);
         }
     }
 }
@@ -120,18 +133,22 @@ impl Engine {
     }
 
     /// The connection is gone; the player follows the line it has.
-    pub(crate) fn lose_room(&mut self) {
+    pub(crate) fn lose_room(&mut self, now: Moment) {
         if self.membership.is_settled() {
             self.out.push_back(notice::lost());
         }
         self.membership.link = Link::Away;
-        if matches!(self.wish, Some(Wish::Pause | Wish::Seek { .. })) {
-            self.membership.acted_alone();
+        match self.wish.take() {
+            Some(Wish::Pause) => self.membership.acted_alone(),
+            Some(Wish::Seek { .. }) => {
+                self.membership.acted_alone();
+                self.membership.sought_alone(now);
+            }
+            Some(Wish::Adopt { .. }) | None => {}
         }
         self.membership.has_timeline = false;
         self.membership.has_changed = false;
         self.membership.restate_from = None;
-        self.wish = None;
         self.people.doubt_all();
         self.clock.disconnected();
     }
@@ -166,10 +183,12 @@ impl Engine {
         let timeline = message::read_timeline(json)?;
         let was_own = self.ledger.held().is_some_and(|held| held.peer == self.id);
         let was_media = self.ledger.held().and_then(|held| held.media.clone());
+        let is_same_line =
+            self.ledger.held().is_some_and(|held| self.is_same_line(held, &timeline, now));
         let verdict = self.ledger.arrive(timeline.clone());
         let is_new = matches!(verdict, Verdict::Taken | Verdict::TakenInATie);
         self.membership.has_timeline = true;
-        self.membership.has_changed |= is_new;
+        self.membership.has_changed |= is_new && !is_same_line;
         if verdict == Verdict::Refused {
             self.membership.doubted_at = Some(now);
         }
@@ -188,6 +207,15 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// Whether one is only the other written anew, as far as one can tell.
+    fn is_same_line(&self, held: &Timeline, new: &Timeline, now: Moment) -> bool {
+        let is_known =
+            self.room_position(held, now).is_some() && self.room_position(new, now).is_some();
+        let is_there =
+            if is_known { self.is_close(held, new, now) } else { new.action == Action::Restate };
+        held.is_still() == new.is_still() && held.speed == new.speed && is_there
     }
 
     /// A peer told of itself, or was cleared.
@@ -315,7 +343,7 @@ impl Engine {
             return;
         }
         let is_first = !std::mem::replace(&mut self.membership.has_settled, true);
-        let has_acted_alone = std::mem::take(&mut self.membership.has_acted_alone);
+        let alone = self.membership.alone.take();
         self.membership.link = Link::Settled;
         self.membership.next_drift = Some(now);
         if !self.membership.has_timeline {
@@ -329,8 +357,8 @@ impl Engine {
             self.out.push_back(notice::entered(self.people.count()));
             self.wake_empty_room(now);
             self.grant_early_wish(now);
-        } else if has_acted_alone && !self.membership.has_changed {
-            self.bring_back_wish(now);
+        } else if let Some(alone) = alone.filter(|_| !self.membership.has_changed) {
+            self.bring_back_wish(alone, now);
         }
         self.consider_file(now);
     }
@@ -359,11 +387,14 @@ impl Engine {
         }
     }
 
-    /// The viewer acted alone and the room has not changed since. Alone, the player is right; with others, a pause or a
-    /// resume still counts, at the place where the room is by now.
-    fn bring_back_wish(&mut self, now: Moment) {
+    /// The viewer acted alone and the room has not changed since. Alone, the player is right. With others a pause or a resume
+    /// still counts, at the place where the room is by now, and a seek of a moment ago.
+    fn bring_back_wish(&mut self, alone: Alone, now: Moment) {
+        let is_recent = |at: Moment| now - at < EARLY_WISH_LASTS_SECS;
         if self.people.is_empty() {
             self.wish_to_adopt(now);
+        } else if alone.sought_at.is_some_and(is_recent) {
+            self.bring_back_seek(now);
         } else {
             self.wish_for_pause(self.player.pause.is_paused(), now);
         }

@@ -50,9 +50,9 @@ pub(crate) enum Stage {
     /// It stands where the room stands. `is_aligned`: on the room's frame; `has_sought`: as near as one seek gets.
     Still { is_aligned: bool, has_sought: bool },
     /// It stands and gets ready to start.
-    Preparing { since: Moment, attempts: u32 },
+    Preparing { attempts: u32 },
     /// It stands and starts at this moment.
-    Waiting { start: Moment, since: Moment, attempts: u32 },
+    Waiting { start: Moment, attempts: u32 },
     /// It plays with the room.
     Playing(Course),
 }
@@ -88,7 +88,7 @@ impl Engine {
             }
         }
         self.line = Some(new);
-        self.stage = Stage::Preparing { since: now, attempts: 0 };
+        self.stage = Stage::Preparing { attempts: 0 };
     }
 
     /// Does the next thing that makes the player follow.
@@ -101,7 +101,7 @@ impl Engine {
         let Some(line) = self.line.clone() else { return };
         if self.stage == Stage::Free {
             self.membership.has_followed = true;
-            self.stage = Stage::Preparing { since: now, attempts: 0 };
+            self.stage = Stage::Preparing { attempts: 0 };
         }
         if self.is_viewers_turn() {
             return;
@@ -267,14 +267,12 @@ impl Engine {
             Stage::Playing(_) => self.watch(now),
             Stage::Waiting { start, attempts, .. } if now >= start => self.begin(now, attempts),
             Stage::Waiting { .. } => {}
-            Stage::Preparing { since, attempts } => self.prepare(line, since, attempts, now),
-            Stage::Free | Stage::Still { .. } => {
-                self.stage = Stage::Preparing { since: now, attempts: 0 }
-            }
+            Stage::Preparing { attempts } => self.prepare(line, attempts, now),
+            Stage::Free | Stage::Still { .. } => self.stage = Stage::Preparing { attempts: 0 },
         }
     }
 
-    fn prepare(&mut self, line: &Timeline, since: Moment, attempts: u32, now: Moment) {
+    fn prepare(&mut self, line: &Timeline, attempts: u32, now: Moment) {
         self.player.set_pause(true, now, &mut self.out);
         self.drift.stopped(now);
         if self.is_past_the_end(line, now) {
@@ -289,9 +287,9 @@ impl Engine {
             now - start <= LARGEST_LATENESS_SECS && start - line_start <= LONGEST_WAIT_SECS;
         if !is_in_reach && self.is_seekable() && attempts < LARGEST_ATTEMPTS {
             self.seek_ahead(line, attempts, now);
-            self.stage = Stage::Preparing { since, attempts: attempts + 1 };
+            self.stage = Stage::Preparing { attempts: attempts + 1 };
         } else if start > now && is_in_reach {
-            self.stage = Stage::Waiting { start, since, attempts };
+            self.stage = Stage::Waiting { start, attempts };
         } else {
             self.begin(now, attempts);
         }
@@ -351,7 +349,7 @@ impl Engine {
             Step::Realign => {
                 // One more seek is always allowed, however seldom.
                 let attempts = course.attempts.min(LARGEST_ATTEMPTS - 1);
-                self.stage = Stage::Preparing { since: now, attempts };
+                self.stage = Stage::Preparing { attempts };
                 self.player.set_pause(true, now, &mut self.out);
             }
         }
@@ -375,7 +373,7 @@ impl Engine {
         self.player.file.as_ref().is_some_and(|file| file.is_seekable)
     }
 
-    fn is_close(&self, one: &Timeline, two: &Timeline, at: Moment) -> bool {
+    pub(crate) fn is_close(&self, one: &Timeline, two: &Timeline, at: Moment) -> bool {
         let positions = self.room_position(one, at).zip(self.room_position(two, at));
         positions.is_some_and(|(one, two)| (one - two).abs() < SAME_LINE_SECS)
     }

@@ -8,10 +8,6 @@ use crate::player::Rest;
 use crate::steering::{SPEED_LAG_SECS, Stage};
 use crate::{Engine, Moment, Output, Position, notice};
 
-/// A viewer who lets the player run this soon after the room began to prepare a start has pressed pause twice: the player
-/// stood still for us and took the second press for the opposite of what was meant.
-const SECOND_PRESS_SECS: f64 = 0.6;
-
 /// A wish that waits for the player.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Wish {
@@ -46,12 +42,24 @@ impl Engine {
     /// The viewer began to seek; the landing is what they wish.
     pub(crate) fn viewer_began_to_seek(&mut self, now: Moment) {
         if !self.may_act() {
-            return self.act_alone();
+            self.act_alone();
+            return self.membership.sought_alone(now);
         }
         let is_still = self.line.as_ref().is_some_and(Timeline::is_still) || self.player.is_at_end;
         self.wish = Some(Wish::Seek { is_still, has_landed: false });
         self.player.set_pause(true, now, &mut self.out);
         self.drift.stopped(now);
+    }
+
+    /// The viewer sought while the room could not hear of it, and now it can.
+    pub(crate) fn bring_back_seek(&mut self, now: Moment) {
+        let is_still = self.line.as_ref().is_some_and(Timeline::is_still);
+        let has_landed = !self.player.seek.is_viewer_seeking();
+        self.wish = Some(Wish::Seek { is_still, has_landed });
+        self.player.set_pause(true, now, &mut self.out);
+        if has_landed && self.player.rest().is_none() {
+            self.player.read_rest(&mut self.out);
+        }
     }
 
     /// The viewer's seek has landed.
@@ -250,15 +258,11 @@ impl Engine {
         let is_taken_back = self.wish.take_if(|wish| *wish == Wish::Pause).is_some();
         self.player.set_pause(true, now, &mut self.out);
         match self.stage {
-            _ if is_taken_back => self.stage = Stage::Preparing { since: now, attempts: 0 },
+            _ if is_taken_back => self.stage = Stage::Preparing { attempts: 0 },
             _ if line.is_still() => self.resume_room(&line, now),
-            Stage::Preparing { since, .. } | Stage::Waiting { since, .. }
-                if now - since < SECOND_PRESS_SECS =>
-            {
-                self.pause_at_the_line(&line, now);
-            }
-            // Impatience does not start a player before its time.
-            _ => self.stage = Stage::Preparing { since: now, attempts: 0 },
+            // The player stood still for us and took the key that was to pause the room for the opposite.
+            Stage::Preparing { .. } | Stage::Waiting { .. } => self.pause_at_the_line(&line, now),
+            _ => self.stage = Stage::Preparing { attempts: 0 },
         }
     }
 
