@@ -50,7 +50,7 @@ fn a_will_travels_with_its_properties() {
     assert_eq!(will.properties.user_properties.iter().collect::<Vec<_>>(), [("a", "b")]);
 }
 
-/// [MQTT-3.2.2-16]
+/// [MQTT-3.1.3-2] [MQTT-3.2.2-16]
 #[test]
 fn an_assigned_client_id_is_kept() {
     let mut dialogue = Dialogue::new(options());

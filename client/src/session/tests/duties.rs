@@ -26,6 +26,23 @@ fn a_clean_start_begins_with_nothing_from_before() {
     assert_eq!(dialogue.events(), ["message new"]);
 }
 
+/// [MQTT-4.1.0-1]
+#[test]
+fn what_is_begun_is_remembered_for_as_long_as_the_connection_lasts() {
+    let mut dialogue =
+        Dialogue::connected_with(Options { keep_alive_secs: 0, ..options() }, Default::default());
+    dialogue.server(publish(exactly_once(5), "a"));
+    let token = dialogue.messages()[0].receipt.as_ref().unwrap().token;
+    dialogue.session.acknowledge(token, ReasonCode::Success).unwrap();
+    dialogue.publish(QoS::ExactlyOnce, "b").unwrap();
+    dialogue.client(&[Packet::PubRec(ack(5)), publish(exactly_once(1), "b")]);
+    dialogue.pass(Duration::from_secs(1_000_000));
+    dialogue.server(publish(again(exactly_once(5)), "a"));
+    assert_eq!(dialogue.events(), [""; 0], "the program has it");
+    dialogue.server(Packet::PubRec(ack(1)));
+    dialogue.client(&[Packet::PubRec(ack(5)), Packet::PubRel(ack(1))]);
+}
+
 /// A message that is passed on leaves behind what was only between the server and us.
 /// [MQTT-3.3.4-6]
 #[test]
