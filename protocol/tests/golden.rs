@@ -442,7 +442,7 @@ fn auth_short() {
     golden("auth-short", &Packet::Auth(auth));
 }
 
-/// [MQTT-3.15.2-1] [MQTT-4.12.0-2] [MQTT-4.12.0-3]
+/// [MQTT-3.15.2-1]
 #[test]
 fn auth_full() {
     let user_properties = list(&[("a", "b")]);
