@@ -1,16 +1,19 @@
 //! The engine: inputs and `now` go in, outputs and a next deadline come out.
 //!
-//! The deeds lie in four neighbours: `membership` enters and keeps up the room, `wishes` turns what the viewer does into
+//! The deeds lie in its neighbours: `membership` enters and leaves the room, `presence` tells of this peer and hears of the
+//! others, `keeping` takes timelines in and sees to what the room keeps, `wishes` turns what the viewer does into
 //! timelines, `steering` makes the player follow the timeline, and `drift` keeps it close while it plays.
 
 use std::collections::VecDeque;
 
 use crate::drift::DriftControl;
 use crate::echo::{Cause, Landing};
+use crate::keeping::Keeping;
 use crate::membership::Membership;
 use crate::message::{self, Timeline};
 use crate::people::People;
 use crate::player::Player;
+use crate::presence::Telling;
 use crate::room_clock::RoomClock;
 use crate::steering::Stage;
 use crate::timeline::Ledger;
@@ -66,6 +69,8 @@ pub struct Engine {
     pub(crate) clock: RoomClock,
     pub(crate) people: People,
     pub(crate) membership: Membership,
+    pub(crate) telling: Telling,
+    pub(crate) keeping: Keeping,
     pub(crate) ledger: Ledger,
     /// The timeline the player follows; the held one, unless that one's clock is not readable yet.
     pub(crate) line: Option<Timeline>,
@@ -89,6 +94,8 @@ impl Engine {
             out: VecDeque::new(),
             people: People::default(),
             membership: Membership::default(),
+            telling: Telling::default(),
+            keeping: Keeping::default(),
             ledger: Ledger::default(),
             line: None,
             next_line: None,

@@ -30,7 +30,7 @@
 //!
 //! * `room_clock`, `tracked_clock`, `clock_filter`: what time it is for everybody;
 //! * `timeline`: where the room is at any time, and which of two timelines holds;
-//! * `people`, `membership`: who is here, entering and leaving, what the room keeps;
+//! * `people`, `presence`: who is here; `membership`: entering and leaving; `keeping`: what the room keeps for newcomers;
 //! * `wishes`: what the viewer does becomes a timeline; `echo`: what is the viewer's and what our own echo;
 //! * `steering`: the player is made to stand, start and play where the timeline is; `drift`: and kept close to it.
 #![deny(unsafe_code)]
@@ -39,6 +39,7 @@ mod clock_filter;
 mod drift;
 mod echo;
 mod engine;
+mod keeping;
 mod membership;
 mod message;
 mod moment;
@@ -46,6 +47,7 @@ mod notice;
 mod output;
 mod people;
 mod player;
+mod presence;
 mod room_clock;
 mod status;
 mod steering;

@@ -1,29 +1,16 @@
-//! Being one of the room: entering, presence, what the room keeps for newcomers, leaving.
+//! Being one of the room: entering, losing it, coming back, leaving; and what the viewer did meanwhile.
 
-use crate::message::{self, Action, Media, Presence, Timeline};
-use crate::people::News;
+use crate::keeping::Keeping;
+use crate::message::{Action, Timeline};
+use crate::presence::Telling;
 use crate::steering::Stage;
-use crate::timeline::Verdict;
 use crate::wishes::Wish;
-use crate::{Condition, Engine, Moment, Output, Publish, notice};
+use crate::{Engine, Moment, Output, notice};
 
 /// What the room keeps arrives within this time of the subscriptions, in seconds.
 const SETTLING_SECS: f64 = 0.3;
-/// How far apart the peers' turns are when one of them must do something, in seconds.
-const TURN_SECS: f64 = 1.5;
-/// How long the author of the held timeline waits for more of what put the room in doubt. Two authors who answered at
-/// once would answer each other's answers without end. In seconds.
-const DOUBT_LASTS_SECS: f64 = 0.5;
 /// How long a wish counts that was made before the room was known, in seconds.
 const EARLY_WISH_LASTS_SECS: f64 = 5.0;
-/// A running line is written anew this often, so that what the room keeps is never much older, in seconds.
-const RESTATE_EVERY_SECS: f64 = 60.0;
-/// A change of presence must last this long to be told, in seconds.
-const PRESENCE_LASTS_SECS: f64 = 0.5;
-/// How often playing peers tell their drift; in large rooms less often, by this much for each peer, in seconds.
-const DRIFT_EVERY_SECS: f64 = 2.0;
-const DRIFT_PER_PEER_SECS: f64 = 0.2;
-const DRIFT_EXPIRY_SECS: u32 = 10;
 
 /// How this peer stands to its room.
 #[derive(Debug, Default)]
@@ -36,14 +23,6 @@ pub(crate) struct Membership {
     alone: Option<Alone>,
     /// The viewer paused or resumed before the room was known.
     early_wish: Option<EarlyWish>,
-    /// Whether a timeline has come since the room was lost or entered, and whether it was a new one.
-    has_timeline: bool,
-    has_changed: bool,
-    told: Option<Told>,
-    next_drift: Option<Moment>,
-    restate_from: Option<Moment>,
-    /// When a timeline last put in doubt what the room keeps.
-    doubted_at: Option<Moment>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -69,13 +48,6 @@ struct Alone {
 struct EarlyWish {
     is_paused: bool,
     at: Moment,
-}
-
-/// The presence the room knows, and since when it is outdated.
-#[derive(Debug)]
-struct Told {
-    presence: Presence,
-    outdated_since: Option<Moment>,
 }
 
 impl Membership {
@@ -128,7 +100,7 @@ impl Engine {
             self.out.push_back(notice::found());
         }
         self.membership.link = Link::Settling { since: now };
-        self.membership.told = None;
+        self.telling = Telling::default();
         self.clock.connected(now);
     }
 
@@ -146,9 +118,7 @@ impl Engine {
             }
             Some(Wish::Adopt { .. }) | None => {}
         }
-        self.membership.has_timeline = false;
-        self.membership.has_changed = false;
-        self.membership.restate_from = None;
+        self.keeping = Keeping::default();
         self.people.doubt_all();
         self.clock.disconnected();
     }
@@ -173,90 +143,6 @@ impl Engine {
         self.out.retain(|output| matches!(output, Output::Publish(_)));
         self.clock.disconnected();
         self.membership.link = Link::Left;
-    }
-
-    /// A timeline came, or the room's was cleared.
-    pub(crate) fn timeline_arrived(&mut self, json: &[u8], now: Moment) -> Result<(), String> {
-        if json.is_empty() {
-            return Ok(());
-        }
-        let timeline = message::read_timeline(json)?;
-        let was_own = self.ledger.held().is_some_and(|held| held.peer == self.id);
-        let was_media = self.ledger.held().and_then(|held| held.media.clone());
-        let is_same_line =
-            self.ledger.held().is_some_and(|held| self.is_same_line(held, &timeline, now));
-        let verdict = self.ledger.arrive(timeline.clone());
-        let is_new = matches!(verdict, Verdict::Taken | Verdict::TakenInATie);
-        self.membership.has_timeline = true;
-        self.membership.has_changed |= is_new && !is_same_line;
-        if verdict == Verdict::Refused {
-            self.membership.doubted_at = Some(now);
-        }
-        if is_new && self.membership.is_settled() {
-            // A wish that is still on its way was made for another line.
-            self.wish = self.wish.filter(|_| self.player.seek.is_viewer_seeking());
-            let is_tie = was_own && verdict == Verdict::TakenInATie;
-            let is_a_newcomers = timeline.action == Action::File;
-            if !is_a_newcomers || timeline.media != was_media {
-                let deed = notice::deed(self.people.name(&timeline.peer), &timeline, is_tie);
-                self.out.extend(deed);
-            }
-            self.take_line(timeline, now);
-            if is_a_newcomers {
-                self.grant_early_wish(now);
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether one is only the other written anew, as far as one can tell.
-    fn is_same_line(&self, held: &Timeline, new: &Timeline, now: Moment) -> bool {
-        let is_known =
-            self.room_position(held, now).is_some() && self.room_position(new, now).is_some();
-        let is_there =
-            if is_known { self.is_close(held, new, now) } else { new.action == Action::Restate };
-        held.is_still() == new.is_still() && held.speed == new.speed && is_there
-    }
-
-    /// A peer told of itself, or was cleared.
-    pub(crate) fn presence_arrived(&mut self, id: &str, json: &[u8]) -> Result<(), String> {
-        if id == self.id {
-            return self.own_presence_arrived(json);
-        }
-        let name = self.people.name(id).to_owned();
-        let news = match json {
-            [] => self.people.forget(id),
-            _ => self.people.tell(id, message::read_presence(json)?),
-        };
-        match news {
-            _ if !self.membership.is_settled() => {}
-            News::Joined => self.out.push_back(notice::joined(self.people.name(id))),
-            News::Left => self.out.push_back(notice::left(&name)),
-            News::Nothing => {}
-        }
-        Ok(())
-    }
-
-    /// What the room keeps of this peer. An earlier connection's will may come late: then it is said again who is here.
-    fn own_presence_arrived(&mut self, json: &[u8]) -> Result<(), String> {
-        let kept = if json.is_empty() { None } else { Some(message::read_presence(json)?) };
-        if self.membership.told.as_ref().map(|told| &told.presence) != kept.as_ref() {
-            self.membership.told = None;
-        }
-        Ok(())
-    }
-
-    /// A playing peer told its drift.
-    pub(crate) fn drift_arrived(
-        &mut self,
-        id: &str,
-        json: &[u8],
-        received: Moment,
-    ) -> Result<(), String> {
-        if id != self.id && !json.is_empty() {
-            self.people.tell_drift(id, &message::read_drift(json)?, received);
-        }
-        Ok(())
     }
 
     /// Another file is open, or none.
@@ -291,47 +177,7 @@ impl Engine {
             }
             _ => Moment::NEVER,
         };
-        let outdated =
-            self.membership.told.as_ref().map_or(Some(Moment(0)), |told| told.outdated_since);
-        let presence = outdated.map_or(Moment::NEVER, |since| since + PRESENCE_LASTS_SECS);
-        let drift =
-            self.membership.next_drift.filter(|_| self.is_drift_known()).unwrap_or(Moment::NEVER);
-        let restating = self.membership.restate_from.unwrap_or(Moment::NEVER);
-        settling.min(presence).min(drift).min(restating).min(self.wish_timeout())
-    }
-
-    /// What this peer tells of itself.
-    pub(crate) fn presence_as(&self, condition: Condition) -> Presence {
-        let path = self.clock.path();
-        Presence {
-            name: self.name.clone(),
-            condition,
-            file: self.player.file.as_ref().map(Media::of),
-            round_trip: path.map(|(round_trip, _)| thousandths(round_trip)),
-            jitter: path.map(|(_, jitter)| thousandths(jitter)),
-            restart: Some(thousandths(self.player.restart_secs())),
-            serves_clock: self.clock.serves().map(str::to_owned),
-        }
-    }
-
-    pub(crate) fn presence_message(&self, presence: &Presence) -> Publish {
-        Publish {
-            channel: format!("peer/{}", self.id),
-            json: message::write(presence),
-            must_arrive: true,
-            is_retained: true,
-            expiry_secs: 0,
-        }
-    }
-
-    pub(crate) fn publish_timeline(&mut self, timeline: &Timeline) {
-        self.out.push_back(Output::Publish(Publish {
-            channel: "timeline".to_owned(),
-            json: message::write(timeline),
-            must_arrive: true,
-            is_retained: true,
-            expiry_secs: 0,
-        }));
+        settling.min(self.telling_timeout()).min(self.keeping_timeout()).min(self.wish_timeout())
     }
 
     /// The room is complete once what it keeps has come and the time is known.
@@ -345,10 +191,9 @@ impl Engine {
         let is_first = !std::mem::replace(&mut self.membership.has_settled, true);
         let alone = self.membership.alone.take();
         self.membership.link = Link::Settled;
-        self.membership.next_drift = Some(now);
-        if !self.membership.has_timeline {
-            self.ledger.doubt();
-            self.membership.doubted_at = Some(now);
+        self.telling.next_drift = Some(now);
+        if !self.keeping.has_timeline {
+            self.doubt_the_room(now);
         }
         let left = self.people.forget_unconfirmed();
         self.out.extend(left.iter().map(|name| notice::left(name)));
@@ -357,7 +202,7 @@ impl Engine {
             self.out.push_back(notice::entered(self.people.count()));
             self.wake_empty_room(now);
             self.grant_early_wish(now);
-        } else if let Some(alone) = alone.filter(|_| !self.membership.has_changed) {
+        } else if let Some(alone) = alone.filter(|_| !self.keeping.has_changed) {
             self.bring_back_wish(alone, now);
         }
         self.consider_file(now);
@@ -376,7 +221,7 @@ impl Engine {
 
     /// What the viewer did before the room was known is done to the room it turned out to be; also to the one that a
     /// simultaneous newcomer made it.
-    fn grant_early_wish(&mut self, now: Moment) {
+    pub(crate) fn grant_early_wish(&mut self, now: Moment) {
         if self.ledger.held().is_none() {
             return;
         }
@@ -399,131 +244,4 @@ impl Engine {
             self.wish_for_pause(self.player.pause.is_paused(), now);
         }
     }
-
-    /// Tells the room what has changed about this peer, once the change has lasted.
-    fn tell_presence(&mut self, now: Moment) {
-        let fresh = self.presence_as(self.condition());
-        if let Some(told) = &mut self.membership.told {
-            if !fresh.differs_from(&told.presence) {
-                told.outdated_since = None;
-                return;
-            }
-            let since = *told.outdated_since.get_or_insert(now);
-            if now - since < PRESENCE_LASTS_SECS {
-                return;
-            }
-        }
-        self.out.push_back(Output::Publish(self.presence_message(&fresh)));
-        self.membership.told = Some(Told { presence: fresh, outdated_since: None });
-    }
-
-    fn tell_drift(&mut self, now: Moment) {
-        let Some(error) = self.drift.error().filter(|_| self.is_drift_known()) else { return };
-        if self.membership.next_drift.is_none_or(|next| now < next) {
-            return;
-        }
-        let every = DRIFT_EVERY_SECS.max(DRIFT_PER_PEER_SECS * self.people.count() as f64);
-        self.membership.next_drift = Some(now + every);
-        let position =
-            self.line.as_ref().and_then(|line| self.room_position(line, now)).unwrap_or(0.0)
-                + error;
-        let drift = message::Drift {
-            error: message::to_micros(error),
-            factor: message::to_micros(self.drift.factor()),
-            position: message::to_micros(position),
-        };
-        self.out.push_back(Output::Publish(Publish {
-            channel: format!("peer/{}/status", self.id),
-            json: message::write(&drift),
-            must_arrive: false,
-            is_retained: false,
-            expiry_secs: DRIFT_EXPIRY_SECS,
-        }));
-    }
-
-    fn is_drift_known(&self) -> bool {
-        self.membership.is_settled()
-            && matches!(self.stage, Stage::Playing(_))
-            && self.drift.error().is_some()
-    }
-
-    /// Writes the held line anew when it is this peer's turn: the room may be keeping another one, the line is in a clock
-    /// that is no longer the reference, or what the room keeps grows old.
-    fn restate(&mut self, now: Moment) {
-        let Some(due) = self.restate_due(now).filter(|_| self.membership.is_settled()) else {
-            self.membership.restate_from = None;
-            return;
-        };
-        // A turn counts from when its reason first stood; a doubt counts from its last cause.
-        let first = self.membership.restate_from.filter(|_| !self.ledger.is_room_in_doubt());
-        let due = first.map_or(due, |from| from.min(due));
-        self.membership.restate_from = Some(due);
-        if now < due {
-            return;
-        }
-        self.membership.restate_from = None;
-        if let Some(line) = self.ledger.held().cloned() {
-            self.write_anew(line, now);
-        }
-    }
-
-    fn restate_due(&self, now: Moment) -> Option<Moment> {
-        let held = self.ledger.held()?;
-        let turn = TURN_SECS * (1 + self.people.rank_of(&self.id)) as f64;
-        if self.ledger.is_room_in_doubt() {
-            let doubted_at = self.membership.doubted_at.unwrap_or(now);
-            return Some(doubted_at + if held.peer == self.id { DOUBT_LASTS_SECS } else { turn });
-        }
-        let is_running = !held.is_still();
-        let is_in_reference = self.clock.reference() == Some(held.clock.as_str());
-        if is_running && !is_in_reference && self.clock.is_reference_good() {
-            return self.clock.time_at(&held.clock, now).map(|_| now + turn);
-        }
-        let written = held.at.filter(|_| is_running && is_in_reference && turn <= TURN_SECS)?;
-        self.clock.moment_of(&held.clock, written).map(|moment| moment + RESTATE_EVERY_SECS)
-    }
-
-    /// Writes the same line with its anchor at `now`, in the reference. A running line in an unknown clock stays as it is.
-    fn write_anew(&mut self, line: Timeline, now: Moment) {
-        let line = Timeline { action: Action::Restate, ..line };
-        if line.is_still() {
-            return self.write(line, now);
-        }
-        let Some(there) = self.clock.time_at(&line.clock, now) else {
-            return self.write_in_its_clock(line, now);
-        };
-        // A start that is still to come stays where it is.
-        let anchor = line.at.map_or(there, |at| at.max(there));
-        let moment = self.clock.moment_of(&line.clock, anchor).unwrap_or(now);
-        let position = line.position_at(anchor);
-        self.write(Timeline { at: self.reference_time(moment), position, ..line }, now);
-    }
-}
-
-impl Presence {
-    /// Whether the difference is worth a message.
-    fn differs_from(&self, told: &Presence) -> bool {
-        let delays = [
-            (self.round_trip, told.round_trip),
-            (self.jitter, told.jitter),
-            (self.restart, told.restart),
-        ];
-        let is_far = |(fresh, told): &(Option<f64>, Option<f64>)| match (fresh, told) {
-            (Some(fresh), Some(told)) => (fresh - told).abs() > (0.3 * told).max(0.01),
-            (fresh, told) => fresh.is_some() != told.is_some(),
-        };
-        let plain = |presence: &Presence| {
-            (
-                presence.name.clone(),
-                presence.condition,
-                presence.file.clone(),
-                presence.serves_clock.clone(),
-            )
-        };
-        plain(self) != plain(told) || delays.iter().any(is_far)
-    }
-}
-
-fn thousandths(secs: f64) -> f64 {
-    (secs * 1e3).round() / 1e3
 }
