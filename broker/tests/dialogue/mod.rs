@@ -4,11 +4,13 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use mqtt_broker::core::limits::Limits;
+use mqtt_broker::core::message::Message;
 use mqtt_broker::core::time::{Instant, WallClock};
-use mqtt_broker::core::{Change, Config, ConnectionId, Core, Output, Taken};
+use mqtt_broker::core::{Change, Config, ConnectionId, Core, Output, SavedSession, Taken};
 use mqtt_protocol::delivery::AcknowledgedQoS;
 use mqtt_protocol::*;
 
@@ -61,24 +63,9 @@ impl Broker {
         self.settle();
         let mut next = Self::with_limits(self.limits);
         next.now = self.now;
-        let mut retained = BTreeMap::new();
-        let mut sessions = BTreeMap::new();
-        for change in self.stored {
-            match change {
-                Change::Retained(message) => {
-                    retained.insert(message.topic().as_str().to_string(), message);
-                }
-                Change::RetainedCleared(topic) => drop(retained.remove(&*topic)),
-                Change::Session(saved) => drop(sessions.insert(saved.client_id.clone(), saved)),
-                Change::SessionEnded(client_id) => drop(sessions.remove(&client_id)),
-            }
-        }
-        for message in retained.into_values() {
-            next.core.restore_retained((*message).clone(), next.now);
-        }
-        for saved in sessions.into_values() {
-            next.core.restore_session(*saved, next.now);
-        }
+        let mut kept = Kept::default();
+        self.stored.into_iter().for_each(|change| kept.apply(change));
+        kept.restore(&mut next.core, next.now);
         next.pass(Duration::ZERO);
         next
     }
@@ -320,6 +307,37 @@ impl Broker {
         assert!(matches!(self.receive(client), Packet::PubRec(ack) if !ack.reason.is_error()));
         self.send(client, &Packet::PubRel(Ack::new(id(9), ReasonCode::Success)));
         assert_eq!(self.receive(client), Packet::PubComp(Ack::new(id(9), ReasonCode::Success)));
+    }
+}
+
+/// What a store holds.
+#[derive(Default)]
+pub struct Kept {
+    retained: BTreeMap<String, Arc<Message>>,
+    sessions: BTreeMap<Box<str>, Box<SavedSession>>,
+}
+
+impl Kept {
+    pub fn apply(&mut self, change: Change) {
+        match change {
+            Change::Retained(message) => {
+                self.retained.insert(message.topic().as_str().into(), message);
+            }
+            Change::RetainedCleared(topic) => drop(self.retained.remove(&*topic)),
+            Change::Session(saved) => {
+                self.sessions.insert(saved.client_id.clone(), saved);
+            }
+            Change::SessionEnded(client_id) => drop(self.sessions.remove(&client_id)),
+        }
+    }
+
+    pub fn restore(&self, core: &mut Core, now: Instant) {
+        for message in self.retained.values() {
+            core.restore_retained((**message).clone(), now);
+        }
+        for saved in self.sessions.values() {
+            core.restore_session((**saved).clone(), now);
+        }
     }
 }
 

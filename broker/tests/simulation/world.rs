@@ -1,0 +1,290 @@
+//! The broker, its clients, the network between them, and what may happen to all three.
+
+use std::time::Duration;
+
+use mqtt_broker::core::limits::Limits;
+use mqtt_broker::core::time::{Instant, WallClock};
+use mqtt_broker::core::{Config, ConnectionId, Core, Output, Taken};
+use mqtt_protocol::QoS::{AtLeastOnce, AtMostOnce, ExactlyOnce};
+use mqtt_protocol::*;
+
+use crate::Chance;
+use crate::client::{Client, Link};
+use crate::dialogue::Kept;
+use crate::judge::{Judge, Message, Promise, WILL_TOPIC};
+
+const TOPICS: [&str; 4] = ["a/x", "a/y", "b/x", "shared/t"];
+const FILTERS: [&str; 6] = ["a/#", "+/x", "a/x", "b/+", "#", "wills/#"];
+const ALL_QOS: [QoS; 3] = [AtMostOnce, AtLeastOnce, ExactlyOnce];
+
+pub struct World {
+    chance: Chance,
+    core: Core,
+    now: Instant,
+    kept: Kept,
+    clients: Vec<Client>,
+    /// Connections that their clients have given up and the broker does not know are gone.
+    ghosts: Vec<(usize, Link)>,
+    judge: Judge,
+    published: usize,
+}
+
+impl World {
+    pub fn new(mut chance: Chance) -> Self {
+        let mut judge = Judge::default();
+        let mut clients = Vec::new();
+        for name in ["one", "two", "three"] {
+            let mut filters = vec![("$share/group/shared/+", ExactlyOnce)];
+            for _ in 0..=chance.below(2) {
+                let filter = chance.one_of(&FILTERS);
+                if filters.iter().all(|(other, _)| *other != filter) {
+                    filters.push((filter, chance.one_of(&ALL_QOS)));
+                }
+            }
+            for &(filter, qos) in &filters {
+                judge.promise(Promise { client: name, filter, qos });
+            }
+            clients.push(Client::new(name, true, 1 + chance.below(6) as u16, filters));
+        }
+        for name in ["fleeting", "hasty"] {
+            let filters = vec![(chance.one_of(&FILTERS), chance.one_of(&ALL_QOS))];
+            clients.push(Client::new(name, false, 1 + chance.below(6) as u16, filters));
+        }
+        let now = Instant::from_nanos(1);
+        let core = new_core(now);
+        let kept = Kept::default();
+        Self { chance, core, now, kept, clients, ghosts: Vec::new(), judge, published: 0 }
+    }
+
+    pub fn run(mut self) {
+        // What is published before a subscription is confirmed is not promised to it.
+        self.settle();
+        for _ in 0..200 {
+            self.step();
+            self.check();
+        }
+        self.settle();
+        self.judge.decide();
+    }
+
+    fn step(&mut self) {
+        let client = self.chance.below(self.clients.len());
+        match self.chance.below(100) {
+            0..30 => self.publish(client),
+            30..50 => self.carry_to_broker(client),
+            50..70 => self.carry_to_client(client),
+            70..84 => {
+                let count = self.chance.below(4);
+                self.clients[client].answer(count);
+            }
+            84..89 => self.connect(client),
+            89..93 => self.lose(client),
+            93..95 => self.clients[client].disconnect(),
+            95..98 => self.pass_time(),
+            98 => self.haunt(),
+            _ => self.restart(),
+        }
+    }
+
+    fn publish(&mut self, client: usize) {
+        let message = Message {
+            publisher: self.clients[client].name,
+            number: self.next_number(),
+            topic: self.chance.one_of(&TOPICS),
+            qos: self.chance.one_of(&ALL_QOS),
+        };
+        if self.clients[client].is_lasting && message.qos > AtMostOnce {
+            self.judge.owe(message.clone());
+        }
+        self.clients[client].publish(message);
+    }
+
+    fn next_number(&mut self) -> usize {
+        self.published += 1;
+        self.published
+    }
+
+    /// Connects, whether or not there is a connection; what it sent on an older one may arrive.
+    fn connect(&mut self, client: usize) {
+        self.give_up(client);
+        let id = self.core.open(self.now);
+        let number = self.next_number();
+        let client = &mut self.clients[client];
+        let will = Message { publisher: client.name, number, topic: WILL_TOPIC, qos: AtLeastOnce };
+        client.connect(id, Some(will).filter(|_| !client.is_lasting));
+    }
+
+    fn give_up(&mut self, client: usize) -> Option<ConnectionId> {
+        let link = self.clients[client].link.take()?;
+        let id = link.id;
+        link.owed_will().into_iter().for_each(|will| self.judge.owe(will));
+        self.ghosts.push((client, link));
+        Some(id)
+    }
+
+    /// The connection breaks; of what was on its way, some may still arrive.
+    fn lose(&mut self, client: usize) {
+        self.carry_to_broker(client);
+        self.carry_to_client(client);
+        if let Some(id) = self.give_up(client) {
+            self.ghosts.pop();
+            self.core.handle_closed(id, self.now);
+            self.obey();
+        }
+    }
+
+    /// A connection that was given up shows signs of life, or the broker learns of its end.
+    fn haunt(&mut self) {
+        if self.ghosts.is_empty() {
+            return;
+        }
+        let ghost = self.chance.below(self.ghosts.len());
+        let (_, mut link) = self.ghosts.swap_remove(ghost);
+        let count = self.chance.below(link.to_broker.len() + 1);
+        receive(&mut self.core, &mut link, count, self.now);
+        self.obey();
+        self.core.handle_closed(link.id, self.now);
+        self.obey();
+    }
+
+    fn carry_to_broker(&mut self, client: usize) {
+        let Some(link) = &mut self.clients[client].link else { return };
+        let count = self.chance.below(link.to_broker.len() + 1);
+        receive(&mut self.core, link, count, self.now);
+        self.obey();
+    }
+
+    fn carry_to_client(&mut self, client: usize) {
+        let refuses = self.chance.below(10) == 0;
+        let client = &mut self.clients[client];
+        let Some(link) = &mut client.link else { return };
+        let count = self.chance.below(link.to_client.len() + 1);
+        let id = link.id;
+        let bytes: Vec<u8> = link.to_client.drain(..count).collect();
+        let is_all = link.to_client.is_empty();
+        client.receive(&bytes, &mut self.judge, refuses);
+        if count > 0 && is_all {
+            self.written(id);
+        }
+    }
+
+    /// All that was taken from the outbox is written; more may have gathered.
+    fn written(&mut self, id: ConnectionId) {
+        let mut bytes = Vec::new();
+        self.core.written(id, &mut bytes, self.now);
+        let is_over = bytes.is_empty() && self.core.is_closing(id);
+        self.send(id, &bytes);
+        if is_over {
+            self.core.handle_closed(id, self.now);
+            if let Some(client) = self.clients.iter_mut().find(|it| it.is_linked(id)) {
+                client.link = None;
+            }
+        }
+        self.obey();
+    }
+
+    fn pass_time(&mut self) {
+        self.now = self.now + Duration::from_millis(self.chance.below(5000) as u64);
+        self.core.handle_timeout(self.now);
+        self.obey();
+    }
+
+    /// Does what the core orders.
+    fn obey(&mut self) {
+        while let Some(output) = self.core.poll_output() {
+            match output {
+                Output::Flush(id) | Output::Close(id) => {
+                    let mut bytes = Vec::new();
+                    if self.core.take_outbox(id, &mut bytes) == Taken::Bytes {
+                        self.send(id, &bytes);
+                    } else if self.core.is_closing(id) && !self.is_writing(id) {
+                        self.written(id);
+                    }
+                }
+                Output::Store(change) => self.kept.apply(change),
+            }
+        }
+    }
+
+    fn is_writing(&self, id: ConnectionId) -> bool {
+        let links = self.clients.iter().filter_map(|client| client.link.as_ref());
+        links.into_iter().any(|link| link.id == id && !link.to_client.is_empty())
+    }
+
+    /// Puts bytes on their way to a client; they are whole packets.
+    fn send(&mut self, id: ConnectionId, bytes: &[u8]) {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            match decode(rest, usize::MAX).unwrap() {
+                Decoded::Packet { length, .. } => rest = &rest[length..],
+                Decoded::Incomplete { .. } => panic!("half a packet in an outbox"),
+            }
+        }
+        let mut links = self.clients.iter_mut().filter_map(|client| client.link.as_mut());
+        if let Some(link) = links.find(|link| link.id == id) {
+            link.to_client.extend_from_slice(bytes);
+        }
+    }
+
+    /// The broker stops in good order and starts again; nobody hears its last words.
+    fn restart(&mut self) {
+        self.core.shut_down(self.now);
+        while let Some(output) = self.core.poll_output() {
+            if let Output::Store(change) = output {
+                self.kept.apply(change);
+            }
+        }
+        for client in 0..self.clients.len() {
+            self.give_up(client);
+        }
+        self.ghosts.clear();
+        self.core = new_core(self.now);
+        self.kept.restore(&mut self.core, self.now);
+    }
+
+    /// What holds at any time: a client id has one connection at most.
+    fn check(&self) {
+        assert!(self.core.connected_clients() <= self.clients.len());
+        for (client, ghost) in &self.ghosts {
+            if ghost.is_up && self.clients[*client].link.as_ref().is_some_and(|link| link.is_up) {
+                assert!(self.core.is_closing(ghost.id));
+            }
+        }
+    }
+
+    /// Nothing breaks any more: everybody connects, and all is carried until all is done.
+    fn settle(&mut self) {
+        while !self.ghosts.is_empty() {
+            self.haunt();
+        }
+        for _ in 0..1000 {
+            for client in 0..self.clients.len() {
+                if self.clients[client].link.is_none() {
+                    self.connect(client);
+                }
+                self.clients[client].answer(usize::MAX);
+                for _ in 0..10 {
+                    self.carry_to_broker(client);
+                    self.carry_to_client(client);
+                }
+            }
+            if self.clients.iter().all(Client::is_settled) {
+                return;
+            }
+        }
+        panic!("there is no end to it");
+    }
+}
+
+fn new_core(now: Instant) -> Core {
+    let limits = Limits { receive_maximum: 5, ..Limits::default() };
+    let wall_clock = WallClock { unix: Duration::from_secs(1_800_000_000), at: now };
+    Core::new(Config { limits, wall_clock, run_id: "run".into() })
+}
+
+/// So many of the bytes under way reach the broker.
+fn receive(core: &mut Core, link: &mut Link, count: usize, now: Instant) {
+    link.partial.extend(link.to_broker.drain(..count));
+    let received = core.receive(link.id, &link.partial, now);
+    link.partial.drain(..received.consumed);
+}
