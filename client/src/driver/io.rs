@@ -10,8 +10,9 @@ use tokio::io::{AsyncWriteExt, ReadBuf};
 use tokio::sync::futures::Notified;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::clock;
+use super::shared::Shared;
 use super::transport::{Transport, open};
-use super::{Shared, clock};
 use crate::session::Demand;
 use crate::{Error, ErrorKind, Moment};
 

@@ -1,11 +1,6 @@
 //! The life of the connection: CONNECT, CONNACK, keep alive, DISCONNECT, and every way it can end.
 
-use std::num::{NonZeroU16, NonZeroU32};
-
-use mqtt_protocol::{
-    ConnAck, Connect, ConnectProperties, Decoded, Disconnect, DisconnectProperties, Version, Will,
-    WillProperties, decode,
-};
+use mqtt_protocol::{Decoded, Disconnect, DisconnectProperties, decode};
 
 use super::keep_alive::Due;
 use super::*;
@@ -210,134 +205,6 @@ impl Session {
         self.phase = Phase::Opening { deadline: now + self.options.connect_timeout };
     }
 
-    fn send_connect(&mut self) {
-        let options = &self.options;
-        let user_properties = user_property_list(&options.user_properties);
-        let connect = Connect {
-            clean_start: !self.has_state,
-            keep_alive_secs: options.keep_alive_secs,
-            version: Version::V5_0,
-            properties: ConnectProperties {
-                session_expiry_interval: Some(options.session_expiry_secs).filter(|&secs| secs > 0),
-                receive_maximum: Some(options.receive_maximum),
-                maximum_packet_size: Some(options.maximum_packet_size),
-                topic_alias_maximum: Some(options.received_aliases).filter(|&count| count > 0),
-                user_properties: user_properties.view(),
-                ..ConnectProperties::default()
-            },
-            client_id: self.client_id.as_text(),
-            will: None,
-            user_name: options.user_name.as_ref().map(OwnedText::as_text),
-            password: options.password.as_deref().and_then(|password| Binary::new(password).ok()),
-        };
-        let Some(will) = &options.will else {
-            let _ = Packet::Connect(connect).encode(self.outbox.bytes());
-            return;
-        };
-        let nothing = crate::Properties::default();
-        let properties = will.message.properties.as_deref().unwrap_or(&nothing);
-        let user_properties = user_property_list(&properties.user);
-        let published = properties.publish_properties(properties.expiry_secs, &user_properties);
-        let will = Will {
-            qos: will.message.qos,
-            retain: will.message.retain,
-            properties: WillProperties {
-                will_delay_interval: Some(will.delay_secs).filter(|&secs| secs > 0),
-                payload_format_indicator: published.payload_format_indicator,
-                message_expiry_interval: published.message_expiry_interval,
-                content_type: published.content_type,
-                response_topic: published.response_topic,
-                correlation_data: published.correlation_data,
-                user_properties: published.user_properties,
-            },
-            topic: will.message.topic(),
-            payload: Binary::new(will.message.payload()).unwrap_or_default(),
-        };
-        let connect = Connect { will: Some(will), ..connect };
-        let _ = Packet::Connect(connect).encode(self.outbox.bytes());
-    }
-
-    /// Takes the answer to CONNECT.
-    pub(super) fn handle_connack(
-        &mut self,
-        connack: &ConnAck<'_>,
-        now: Moment,
-    ) -> Result<(), mqtt_protocol::DecodeError> {
-        let properties = &connack.properties;
-        // [MQTT-4.13.2-1]
-        if connack.reason != ReasonCode::Success {
-            let reference = properties.server_reference.map(OwnedText::from);
-            let detail = properties.reason_string.map(mqtt_protocol::Text::as_str);
-            self.redirect(connack.reason, reference);
-            let ending = Ending {
-                is_final: !can_heal(connack.reason),
-                user_properties: owned_pairs(properties.user_properties.iter()),
-                ..Ending::lost(false, Error::refused(connack.reason, detail))
-            };
-            self.end(ending, now);
-            return Ok(());
-        }
-        // A session without CONNECT's leave cannot be one of ours. [MQTT-3.2.2-4]
-        if connack.session_present && !self.has_state {
-            return Err(violation("a session is present that was not asked for"));
-        }
-        // No method was given, so there is nothing to authenticate with.
-        if properties.authentication_method.is_some() {
-            return Err(violation("an authentication method that was not asked for"));
-        }
-        self.accept(connack, now);
-        Ok(())
-    }
-
-    fn accept(&mut self, connack: &ConnAck<'_>, now: Moment) {
-        let properties = &connack.properties;
-        let limits = Limits::granted(&self.options, properties);
-        // [MQTT-3.2.2-16]
-        if let Some(assigned) = properties.assigned_client_identifier
-            && self.client_id.as_str().is_empty()
-        {
-            self.client_id = assigned.into();
-        }
-        self.counts.reconnects += u64::from(self.limits.is_some());
-        self.connected_at = now;
-        self.limits = Some(limits);
-        self.has_state = limits.session_expiry_secs > 0;
-        self.phase = Phase::Connected;
-        // The server's keep alive takes the place of ours. [MQTT-3.1.2-21] [MQTT-3.2.2-21]
-        self.keep_alive = KeepAlive::new(limits.keep_alive_secs, now);
-        let event = Event::Connected {
-            session_present: connack.session_present,
-            user_properties: owned_pairs(properties.user_properties.iter()),
-        };
-        self.events.push(event);
-        self.log(LogLevel::Information, || "connected".to_owned());
-        self.begin_connection(limits, connack.session_present, now);
-    }
-
-    /// Sets all that belongs to one connection, and resumes or forgets the session.
-    fn begin_connection(&mut self, limits: Limits, session_present: bool, now: Moment) {
-        // Aliases live as long as their connection. [MQTT-3.3.2-7]
-        self.sent_aliases = SentAliases::new(limits.topic_aliases.min(self.options.sent_aliases));
-        self.received_aliases = ReceivedAliases::new(self.options.received_aliases);
-        self.incoming.reconnect();
-        // So it is after a clean start. [MQTT-3.1.2-4]
-        if !session_present {
-            self.forget_session();
-        }
-        let in_flight = limits.receive_maximum.min(self.options.maximum_in_flight.get());
-        self.outgoing.reconnect(in_flight);
-        self.resend_releases();
-        self.resume_subscriptions(session_present);
-        self.send_queued(now);
-    }
-
-    /// The server has no session, so what this end kept of it is void. [MQTT-3.2.2-5]
-    fn forget_session(&mut self) {
-        self.incoming = Incoming::new(self.options.receive_maximum.get());
-        self.acks.clear();
-        self.requeue_in_flight();
-    }
-
     /// Takes a DISCONNECT: the connection is over. [MQTT-3.14.4-1] [MQTT-4.13.2-1]
     pub(super) fn handle_disconnect(
         &mut self,
@@ -364,14 +231,14 @@ impl Session {
         matches!(self.phase, Phase::Leaving { .. })
     }
 
-    fn redirect(&mut self, reason: ReasonCode, reference: Option<OwnedText>) {
+    pub(super) fn redirect(&mut self, reason: ReasonCode, reference: Option<OwnedText>) {
         if let Some(reference) = reference {
             self.events.push(Event::Redirect { reason, reference });
         }
     }
 
     /// Ends a connection or an attempt: one event, and what follows it.
-    fn end(&mut self, ending: Ending, now: Moment) {
+    pub(super) fn end(&mut self, ending: Ending, now: Moment) {
         let is_final = ending.is_final || self.is_leaving();
         if let (Some(backoff), true) = (&mut self.backoff, ending.was_connected) {
             backoff.connection_lasted(now.since(self.connected_at));
@@ -424,33 +291,13 @@ impl Session {
 }
 
 impl Ending {
-    fn lost(was_connected: bool, error: Error) -> Self {
+    pub(super) fn lost(was_connected: bool, error: Error) -> Self {
         Self { was_connected, error: Some(error), is_final: false, user_properties: Vec::new() }
     }
 }
 
-impl Limits {
-    fn granted(options: &Options, properties: &mqtt_protocol::ConnAckProperties<'_>) -> Self {
-        Self {
-            maximum_qos: properties.maximum_qos.unwrap_or(QoS::ExactlyOnce),
-            has_retain: properties.retain_available != Some(false),
-            maximum_packet_size: properties.maximum_packet_size.map_or(u32::MAX, NonZeroU32::get),
-            receive_maximum: properties.receive_maximum.map_or(u16::MAX, NonZeroU16::get),
-            topic_aliases: properties.topic_alias_maximum.unwrap_or(0),
-            keep_alive_secs: properties.server_keep_alive.unwrap_or(options.keep_alive_secs),
-            session_expiry_secs: properties
-                .session_expiry_interval
-                .unwrap_or(options.session_expiry_secs),
-            has_wildcards: properties.wildcard_subscription_available != Some(false),
-            has_shared_subscriptions: properties.shared_subscription_available != Some(false),
-            has_subscription_identifiers: properties.subscription_identifiers_available
-                != Some(false),
-        }
-    }
-}
-
 /// Whether another attempt may succeed without the program changing something.
-fn can_heal(reason: ReasonCode) -> bool {
+pub(super) fn can_heal(reason: ReasonCode) -> bool {
     !matches!(
         reason,
         ReasonCode::UnsupportedProtocolVersion

@@ -22,6 +22,7 @@
 mod acks;
 mod backoff;
 mod connection;
+mod greeting;
 mod keep_alive;
 mod outbox;
 mod publish;
@@ -29,6 +30,7 @@ mod queue;
 mod receive;
 mod requests;
 mod subscribe;
+mod subscriptions;
 #[cfg(test)]
 mod tests;
 
@@ -49,7 +51,7 @@ pub use publish::Request;
 use queue::{Queue, Queued};
 use requests::Requests;
 pub use subscribe::Subscribe;
-use subscribe::Subscriptions;
+use subscriptions::Subscriptions;
 
 /// A client's side of MQTT; what the standard calls Session State is part of it. [MQTT-4.1.0-1]
 #[derive(Debug)]
