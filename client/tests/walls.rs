@@ -6,10 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What the session must not know.
-const BEYOND_THE_WALL: [&str; 9] = [
+const BEYOND_THE_WALL: [&str; 8] = [
     "tokio",
     "rustix",
-    ".await",
     "async ",
     "std::net",
     "std::thread",
