@@ -18,8 +18,8 @@ pub(crate) fn assert_current(file: &str, page: &str) {
     );
 }
 
-const UPDATE: &str = "UPDATE_CONFORMANCE=1 cargo test -p mqtt-protocol --test statements \
-                      --test packet_page";
+const UPDATE: &str =
+    "UPDATE_CONFORMANCE=1 cargo test -p mqtt-protocol --test statements --test drawings";
 
 /// Whether this run is to write what it would else compare.
 pub(crate) fn is_updating() -> bool {

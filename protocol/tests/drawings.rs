@@ -1,7 +1,8 @@
-//! `docs/protocol/packets.md`: packet classes, properties and reason codes, drawn from the code.
+//! `docs/protocol`: the page of packets is drawn from the code, the other pages are true to it.
 //!
-//! Classes and properties are read off the source, for that is where they are written down once;
-//! flags and reason codes are asked of the codec. Also: what the pages of `docs/` link to exists.
+//! Packet classes and properties are read off the source, for that is where they are written down
+//! once; flags and reason codes are asked of the codec. Of the state machines drawn by hand it is
+//! tested that their states are in the code, and of all pages that what they link to exists.
 #![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 use std::fmt::Write;
@@ -48,7 +49,7 @@ fn page() -> String {
 const INTRODUCTION: &str = "\
 # Packets and their properties
 
-Made from the code by [a test](../../protocol/tests/packet_page.rs), which fails when this page is out of date.
+Made from the code by [a test](../../protocol/tests/drawings.rs), which fails when this page is out of date.
 
 The code has one struct for each form of packet, and what may not be written down has no place in it: a QoS 0 message
 has no packet identifier [MQTT-2.2.1-2] and no DUP flag [MQTT-3.3.1-2], a will flag without a will cannot be set
@@ -166,6 +167,32 @@ fn write_reasons(page: &mut String) {
         }
         page.push('\n');
     }
+}
+
+/// A diagram that says `%% states of` a file has its states from there.
+#[test]
+fn the_states_in_the_drawings_are_those_of_the_code() {
+    let mut checked = 0;
+    for page in files("docs/protocol", &[".md"]) {
+        let text = fs::read_to_string(root().join(&page)).unwrap();
+        for diagram in text.split("```").filter(|block| block.contains("%% states of ")) {
+            let file = diagram.split("%% states of ").nth(1).unwrap().lines().next().unwrap();
+            let code = fs::read_to_string(root().join(file)).unwrap();
+            for state in states(diagram) {
+                let mut words = code.split(|c: char| !c.is_alphanumeric() && c != '_');
+                assert!(words.any(|word| word == state), "{page}: {file} has no state {state}");
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked > 10, "the states were found");
+}
+
+/// The states on either side of the arrows.
+fn states(diagram: &str) -> impl Iterator<Item = &str> {
+    let arrows = diagram.lines().filter_map(|line| line.split_once(" --> "));
+    let ends = arrows.flat_map(|(from, to)| [from, to.split(" : ").next().unwrap()]);
+    ends.map(str::trim).filter(|state| *state != "[*]")
 }
 
 /// A link is what stands in `](` and `)`; those to other sites are not followed.
