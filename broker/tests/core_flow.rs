@@ -277,6 +277,21 @@ fn a_message_that_has_become_too_large_to_send_again_counts_as_delivered() {
     assert_eq!(broker.messages(client), ["short"]);
 }
 
+/// [MQTT-3.1.2-24]
+#[test]
+fn a_client_that_cannot_take_a_connack_is_refused() {
+    for (maximum, is_told) in [(15, true), (5, true), (4, false), (1, false)] {
+        let mut broker = Broker::new();
+        let mut connect = connect("a");
+        connect.properties.maximum_packet_size = NonZeroU32::new(maximum);
+        let client = broker.open();
+        broker.send(client, &Packet::Connect(connect));
+        let refusal = is_told.then_some(ReasonCode::PacketTooLarge);
+        assert_eq!(broker.refusal(client), refusal);
+        assert_eq!(broker.core.session_count(), 0);
+    }
+}
+
 /// [MQTT-3.14.2-3]
 #[test]
 fn a_reason_string_that_does_not_fit_is_left_off() {

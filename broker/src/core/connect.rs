@@ -1,10 +1,11 @@
 //! The beginning and the end of a connection: CONNECT, takeover, DISCONNECT, failure.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use mqtt_protocol::{
-    ConnAck, ConnAckProperties, Connect, DecodeError, Disconnect, DisconnectProperties, PacketType,
-    ReasonCode, Text,
+    ConnAck, ConnAckProperties, Connect, DecodeError, Disconnect, DisconnectProperties, Packet,
+    PacketType, ReasonCode, Text,
 };
 
 use super::connection::State;
@@ -26,7 +27,7 @@ impl Core {
         now: Instant,
     ) {
         if let Some(connection) = self.connection(from) {
-            connection.version = connect.version;
+            connection.speak_as(connect);
         }
         if let Err(reason) = self.check_connect(connect) {
             return self.refuse(from, reason);
@@ -34,10 +35,14 @@ impl Core {
         // [MQTT-3.1.3-6] [MQTT-3.1.3-7] [MQTT-3.2.2-16]
         let assigned = connect.client_id.is_empty().then(|| self.assign_client_id());
         let client_id = assigned.as_deref().unwrap_or(&connect.client_id);
+        let granted = self.grant(connect, assigned.as_deref());
+        if connect.properties.maximum_packet_size.is_some_and(|it| !fits(it, &granted)) {
+            return self.refuse(from, ReasonCode::PacketTooLarge);
+        }
         self.take_over(client_id, connect.clean_start, now);
         let (session, session_present) = self.begin_session(client_id, connect.clean_start);
         self.attach(from, session, connect, now);
-        self.accept(from, session, session_present, connect, assigned.as_deref());
+        self.accept(from, session_present, granted);
         self.resume(session, now);
     }
 
@@ -128,6 +133,22 @@ impl Core {
         }
     }
 
+    /// What the client is told that it is granted.
+    fn grant<'a>(&self, connect: &Connect<'_>, assigned: Option<&'a str>) -> ConnAckProperties<'a> {
+        let limits = &self.config.limits;
+        let asked = connect.properties.session_expiry_interval;
+        let expiry = granted_expiry(asked, limits);
+        let expiry_secs = expiry.map_or(NEVER, |expiry| expiry.as_secs() as u32);
+        ConnAckProperties {
+            session_expiry_interval: (expiry_secs != asked.unwrap_or(0)).then_some(expiry_secs),
+            receive_maximum: limits.receive_maximum.try_into().ok(),
+            maximum_packet_size: limits.maximum_packet_size.try_into().ok(),
+            topic_alias_maximum: Some(limits.topic_alias_maximum),
+            assigned_client_identifier: assigned.and_then(|id| Text::new(id).ok()),
+            ..ConnAckProperties::default()
+        }
+    }
+
     /// Confirms the connection. [MQTT-3.1.4-5] [MQTT-3.2.0-1] [MQTT-3.2.0-2] [MQTT-3.2.2-2]
     /// [MQTT-3.2.2-3]
     ///
@@ -136,23 +157,9 @@ impl Core {
     fn accept(
         &mut self,
         to: ConnectionId,
-        session: SessionId,
         session_present: bool,
-        connect: &Connect<'_>,
-        assigned: Option<&str>,
+        properties: ConnAckProperties<'_>,
     ) {
-        let limits = &self.config.limits;
-        let asked = connect.properties.session_expiry_interval.unwrap_or(0);
-        let granted = self.sessions[session.number() as usize].expiry;
-        let granted_secs = granted.map_or(NEVER, |expiry| expiry.as_secs() as u32);
-        let properties = ConnAckProperties {
-            session_expiry_interval: (granted_secs != asked).then_some(granted_secs),
-            receive_maximum: limits.receive_maximum.try_into().ok(),
-            maximum_packet_size: limits.maximum_packet_size.try_into().ok(),
-            topic_alias_maximum: Some(limits.topic_alias_maximum),
-            assigned_client_identifier: assigned.and_then(|id| Text::new(id).ok()),
-            ..ConnAckProperties::default()
-        };
         let connack = ConnAck { session_present, reason: ReasonCode::Success, properties };
         if let Some(connection) = self.connection(to) {
             connection.send_connack(connack);
@@ -306,6 +313,17 @@ impl Core {
         self.client_ids.remove(&session.client_id);
         self.store(Change::SessionEnded(session.client_id));
     }
+}
+
+/// Whether a client that takes packets of so many bytes can be told what it is granted. To one that
+/// cannot, the broker has nothing to say. [MQTT-3.1.2-24]
+fn fits(maximum: NonZeroU32, granted: &ConnAckProperties<'_>) -> bool {
+    let connack = ConnAck {
+        session_present: false,
+        reason: ReasonCode::Success,
+        properties: granted.clone(),
+    };
+    Packet::ConnAck(connack).length() <= maximum.get() as usize
 }
 
 /// The wish of the client, cut to what the limits allow.

@@ -74,6 +74,13 @@ impl Connection {
         }
     }
 
+    /// Takes over how the client wants to be spoken to, be it only to be refused.
+    pub(super) fn speak_as(&mut self, connect: &Connect<'_>) {
+        self.version = connect.version;
+        let maximum = connect.properties.maximum_packet_size;
+        self.maximum_packet_size = maximum.map_or(usize::MAX, |bytes| bytes.get() as usize);
+    }
+
     /// Takes over what the client asks of the connection.
     pub(super) fn accept(&mut self, session: SessionId, connect: &Connect<'_>, limits: &Limits) {
         let asked = &connect.properties;
@@ -85,8 +92,6 @@ impl Connection {
         self.received_aliases = ReceivedAliases::new(limits.topic_alias_maximum);
         let aliases = asked.topic_alias_maximum.unwrap_or(0);
         self.sent_aliases = SentAliases::new(aliases.min(limits.maximum_sent_aliases));
-        self.maximum_packet_size =
-            asked.maximum_packet_size.map_or(usize::MAX, |bytes| bytes.get() as usize);
         self.wants_problem_information = asked.request_problem_information.unwrap_or(true);
     }
 
