@@ -24,7 +24,7 @@ struct reader {
 static bool refuse(const struct reader *reader, const char *key,
                    const char *value, const char *why)
 {
-    snprintf(reader->error, reader->error_size, "option %s%s=%s: %s", PREFIX,
+    snprintf(reader->error, reader->error_size, "Option %s%s=%s: %s", PREFIX,
              key, value, why);
     return false;
 }

@@ -58,7 +58,7 @@ static bool open_room(struct plugin *plugin, char *error, size_t error_size)
     char peer_id[PEER_ID_SIZE];
     plugin->engine = new_engine(options, peer_id);
     if (plugin->engine == NULL) {
-        snprintf(error, error_size, "option playsync-name=%s: it is not UTF-8",
+        snprintf(error, error_size, "Option playsync-name=%s: it is not UTF-8",
                  options->name);
         return false;
     }
@@ -170,7 +170,7 @@ static void turn_engine(struct plugin *plugin)
     int status = playsync_handle_timeout(plugin->engine, clock_now());
     perform(plugin);
     if (status == PLAYSYNC_E_INTERNAL) {
-        osd_tell(plugin->mpv, "a defect was found; leaving the room");
+        osd_tell(plugin->mpv, "Leaving the room: the plugin has a defect");
         leave(plugin);
     }
 }

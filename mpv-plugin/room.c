@@ -73,7 +73,7 @@ static bool connect_with(struct room *room, const mqtt_options *mqtt,
     if (mqtt_client_new(mqtt, &room->client) == MQTT_OK)
         return true;
     room->client = NULL;
-    return say_why(error, error_size, "cannot join the room");
+    return say_why(error, error_size, "Cannot join the room");
 }
 
 bool room_open(struct room *room, mpv_handle *mpv, playsync *engine,
@@ -86,7 +86,7 @@ bool room_open(struct room *room, mpv_handle *mpv, playsync *engine,
              options->room, peer_id);
     mqtt_options *mqtt = mqtt_options_new(options->url);
     if (mqtt == NULL)
-        return say_why(error, error_size, "option playsync-url");
+        return say_why(error, error_size, "Option playsync-url");
 
     char client_id[64];
     snprintf(client_id, sizeof client_id, "playsync-%s", peer_id);
@@ -136,6 +136,7 @@ static void tell(struct room *room, const char *what, const char *why)
 static void connected(struct room *room)
 {
     room->told_failure = false;
+    room->told_malformed = false;
     char topics[3][TOPIC_SIZE];
     topic_of(room, "timeline", topics[0]);
     topic_of(room, "peer/#", topics[1]);
@@ -145,7 +146,7 @@ static void connected(struct room *room)
     if (mqtt_client_subscribe_many(room->client, filters, 4, 1,
                                    MQTT_SUB_NO_LOCAL | MQTT_SUB_ONCE, NULL,
                                    NULL, NULL, &room->subscribing) != MQTT_OK)
-        tell(room, "cannot join the room", mqtt_last_error());
+        tell(room, "Cannot join the room", mqtt_last_error());
 }
 
 static void subscribed(struct room *room, const mqtt_event *event)
@@ -155,7 +156,14 @@ static void subscribed(struct room *room, const mqtt_event *event)
     if (mqtt_event_status(event) == MQTT_OK)
         playsync_connected(room->engine, clock_now());
     else
-        tell(room, "cannot join the room", mqtt_event_message(event));
+        tell(room, "Cannot join the room", mqtt_event_message(event));
+}
+
+/* The engine tells the viewer, so the attempts that follow need not. */
+static void disconnected(struct room *room)
+{
+    room->told_failure = true;
+    playsync_disconnected(room->engine, clock_now());
 }
 
 /* Attempts go on by themselves; the viewer is told of the first that fails. */
@@ -164,7 +172,7 @@ static void connect_failed(struct room *room, const mqtt_event *event)
     if (room->told_failure)
         return;
     room->told_failure = true;
-    tell(room, "cannot reach the room", mqtt_event_message(event));
+    tell(room, "Cannot reach the room", mqtt_event_message(event));
 }
 
 static void stopped(struct room *room, const mqtt_event *event)
@@ -208,10 +216,11 @@ static void channel_message_came(struct room *room, const char *channel,
     const char *json = mqtt_msg_payload(message, &length);
     int status = playsync_message(room->engine, channel, json, length,
                                   stamp_of(message), clock_now());
-    if (status != PLAYSYNC_E_MESSAGE)
+    if (status != PLAYSYNC_E_MESSAGE || room->told_malformed)
         return;
+    room->told_malformed = true;
     char line[LINE_SIZE];
-    snprintf(line, sizeof line, "ignored a message on %s: %s", channel,
+    snprintf(line, sizeof line, "Ignored a message on %s: %s", channel,
              playsync_error(room->engine));
     osd_log(room->mpv, line);
 }
@@ -247,7 +256,7 @@ static void published(struct room *room, const mqtt_event *event)
         return;
     }
     if (mqtt_event_status(event) == MQTT_E_REFUSED)
-        tell(room, "the broker refused a message", mqtt_event_message(event));
+        tell(room, "The broker refused a message", mqtt_event_message(event));
 }
 
 static void handle(struct room *room, const mqtt_event *event)
@@ -260,7 +269,7 @@ static void handle(struct room *room, const mqtt_event *event)
         subscribed(room, event);
         break;
     case MQTT_EVENT_DISCONNECTED:
-        playsync_disconnected(room->engine, clock_now());
+        disconnected(room);
         break;
     case MQTT_EVENT_CONNECT_FAILED:
         connect_failed(room, event);

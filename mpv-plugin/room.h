@@ -34,7 +34,8 @@ struct room {
     mqtt_op subscribing;
     struct question asked[ASKED_MAX];
     size_t next_question;
-    bool told_failure; /* the viewer knows that the room cannot be reached */
+    bool told_failure;   /* the viewer knows that the room cannot be reached */
+    bool told_malformed; /* and that somebody sends what is not understood */
 };
 
 /* Begins to connect; never waits. False with a sentence in `error` when the

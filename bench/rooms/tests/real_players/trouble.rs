@@ -139,7 +139,7 @@ fn bad_option_gives_one_line() {
     let scratch = Scratch::new().unwrap();
     let options = PlayerOptions::in_room(&plugin(), "mqtt://127.0.0.1", "room")
         .script_option("playsync-rom", "x");
-    assert_one_line(&running(&options, &scratch), "option playsync-rom=x: there is no such option");
+    assert_one_line(&running(&options, &scratch), "Option playsync-rom=x: there is no such option");
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn bad_option_gives_one_line() {
 fn room_that_is_no_topic_level_gives_one_line() {
     let scratch = Scratch::new().unwrap();
     let options = PlayerOptions::in_room(&plugin(), "mqtt://127.0.0.1", "a/b");
-    assert_one_line(&running(&options, &scratch), "option playsync-room=a/b");
+    assert_one_line(&running(&options, &scratch), "Option playsync-room=a/b");
 }
 
 #[test]
@@ -155,7 +155,7 @@ fn room_that_is_no_topic_level_gives_one_line() {
 fn wrong_url_gives_one_line() {
     let scratch = Scratch::new().unwrap();
     let options = PlayerOptions::in_room(&plugin(), "gopher://nowhere", "room");
-    assert_one_line(&running(&options, &scratch), "option playsync-url");
+    assert_one_line(&running(&options, &scratch), "Option playsync-url");
 }
 
 #[test]
@@ -165,10 +165,32 @@ fn refused_connection_gives_one_line_and_is_tried_again() {
     let port = free_port().unwrap();
     let options = PlayerOptions::in_room(&plugin(), &format!("mqtt://127.0.0.1:{port}"), "room");
     let player = running(&options, &scratch);
-    assert_one_line(&player, "cannot reach the room");
+    assert_one_line(&player, "Cannot reach the room");
 
     let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
     listener.accept().expect("the plugin tries again");
+}
+
+#[test]
+#[ignore = "needs mpv: run by make test"]
+fn who_leaves_gets_the_own_settings_back() {
+    on_our_broker(|house| {
+        let anna = house.entrance().named("Anna").argument("--video-sync=display-resample");
+        let anna = anna.spawn(&house.scratch, clip().as_path()).unwrap();
+        wait_until("Anna is there", || anna.has_joined(1).unwrap());
+        assert_eq!(anna.property("video-sync").unwrap(), "audio");
+        assert_ne!(anna.property("af").unwrap(), json!([]));
+
+        anna.command(&json!(["script-message-to", "playsync", "leave"])).unwrap();
+
+        wait_until("the filter is gone", || anna.property("af").unwrap() == json!([]));
+        assert_eq!(anna.property("video-sync").unwrap(), "display-resample");
+        assert_eq!(anna.property("audio-pitch-correction").unwrap(), true);
+        assert_eq!(anna.room_status().unwrap().whole, json!({}));
+
+        anna.command(&json!(["script-message-to", "playsync", "join"])).unwrap();
+        wait_until("Anna is there again", || anna.has_joined(1).unwrap());
+    });
 }
 
 #[test]
