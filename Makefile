@@ -45,8 +45,17 @@ deps-demo:
 deps-test:
 	@.ci/install compiler c++ mpv mpv-headers mosquitto mosquitto-clients valgrind pkg-config
 
-.PHONY: install
-install: install-libmqtt ## install what was built [PREFIX=/usr/local DESTDIR=]
+.PHONY: install install-broker install-plugin
+install: install-libmqtt install-broker install-plugin ## install everything [PREFIX=/usr/local DESTDIR=]
+
+install-broker: build
+	install -D -m 755 -s $(BUILT)/mqtt-broker $(DESTDIR)$(PREFIX)/bin/mqtt-broker
+
+# The plugin finds the library beside it, wherever mpv is told to load it from.
+PLUGIN_FOLDER = $(DESTDIR)$(PREFIX)/lib/mpv-playsync
+install-plugin: plugin
+	install -D -m 755 -s mpv-plugin/playsync.so $(PLUGIN_FOLDER)/playsync.so
+	install -D -m 755 -s $(BUILT)/libmqtt.so.0 $(PLUGIN_FOLDER)/libmqtt.so.0
 
 clean: ## remove what was built
 	$(CARGO) clean
