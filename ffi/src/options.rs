@@ -92,9 +92,9 @@ pub unsafe extern "C" fn mqtt_options_set_credentials(
     })
 }
 
-/// The longest silence on the connection, 0 to 65,535 seconds; a dead server is noticed within it. 0: any. Default: 60.
+/// The longest silence on the connection, 0 to 65,535 seconds; 0: any. Default: 60.
 ///
-/// The server may set another.
+/// A dead server is noticed within one and a quarter of it. The server may set another.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mqtt_options_set_keep_alive(
     o: *mut mqtt_options,

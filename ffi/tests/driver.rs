@@ -1,4 +1,5 @@
 //! The test driver that outside examiners use (tests/c/driver.c), against a server played here.
+#![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 mod support;
 

@@ -81,7 +81,7 @@ static bool text_is(const char *text, const char *expected)
     return text != NULL && strcmp(text, expected) == 0;
 }
 
-/* ---- one outcome for each operation ------------------------------------- */
+/* ---- one outcome for each operation ------------------------------------ */
 
 static void outcomes(void)
 {
@@ -108,7 +108,7 @@ static void outcomes(void)
     mqtt_client_free(c);
 }
 
-/* ---- stamps --------------------------------------------------------------- */
+/* ---- stamps ------------------------------------------------------------ */
 
 static void stamps(void)
 {
@@ -138,7 +138,7 @@ static void stamps(void)
     mqtt_client_free(c);
 }
 
-/* ---- properties ----------------------------------------------------------- */
+/* ---- properties -------------------------------------------------------- */
 
 static mqtt_msg *message_with_everything(void)
 {
@@ -208,7 +208,7 @@ static void properties(void)
     mqtt_client_free(c);
 }
 
-/* ---- NULL ----------------------------------------------------------------- */
+/* ---- NULL -------------------------------------------------------------- */
 
 static void nulls(void)
 {
@@ -276,7 +276,7 @@ static void nulls(void)
     mqtt_client_free(c);
 }
 
-/* ---- how the program is told ------------------------------------------------ */
+/* ---- how the program is told ------------------------------------------- */
 
 static bool is_readable(int fd, int timeout_ms)
 {
@@ -369,7 +369,7 @@ static void wake(void)
     mqtt_client_free(c);
 }
 
-/* ---- handlers --------------------------------------------------------------- */
+/* ---- handlers ---------------------------------------------------------- */
 
 struct seen {
     int first, second, events, replies;
@@ -455,7 +455,7 @@ static void free_in_handler(void)
     CHECK(calls == 1);
 }
 
-/* ---- acknowledgement -------------------------------------------------------- */
+/* ---- acknowledgement --------------------------------------------------- */
 
 static void manual_ack(void)
 {
@@ -476,7 +476,7 @@ static void manual_ack(void)
     mqtt_msg_unref(second);
 }
 
-/* ---- processes and signals -------------------------------------------------- */
+/* ---- processes and signals --------------------------------------------- */
 
 static void forked(void)
 {
@@ -535,7 +535,7 @@ static void signals(void)
     mqtt_client_free(c);
 }
 
-/* ---- leaving ---------------------------------------------------------------- */
+/* ---- leaving ----------------------------------------------------------- */
 
 static void farewell(void)
 {
@@ -597,7 +597,8 @@ static void lives(void)
 {
     for (int life = 0; life < 100; life++) {
         mqtt_client *c;
-        mqtt_options *o = mqtt_options_new(life % 2 ? url : "mqtt://127.0.0.1:1");
+        mqtt_options *o =
+            mqtt_options_new(life % 2 ? url : "mqtt://127.0.0.1:1");
         mqtt_msg *will = mqtt_msg_new("will", "gone", 4);
         CHECK(mqtt_options_set_will(o, will, 0) == MQTT_OK);
         mqtt_msg_unref(will);
@@ -614,7 +615,7 @@ static void lives(void)
     }
 }
 
-/* ---- many threads ------------------------------------------------------------ */
+/* ---- many threads ------------------------------------------------------ */
 
 enum { THREADS = 8, EACH = 500 };
 
@@ -667,7 +668,7 @@ static void threads(void)
     mqtt_client_free(c);
 }
 
-/* ---- a server that comes and goes -------------------------------------------- */
+/* ---- a server that comes and goes -------------------------------------- */
 
 /* Says "gone" when it is, and receives a message once it is back. */
 static void comes_back(void)
