@@ -4,9 +4,8 @@
 mod world;
 
 use std::process::ExitCode;
-use std::thread;
 
-use world::run::{Outcome, run, run_logging};
+use world::run::{Outcome, run_all, run_logging};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -42,26 +41,6 @@ fn show(seed: u64, has_drift_control: bool) -> ExitCode {
         outcome.peers, outcome.faults, outcome.breaches
     );
     ExitCode::SUCCESS
-}
-
-/// One thread for each core, every seed once.
-fn run_all(first: u64, count: u64, has_drift_control: bool) -> Vec<(u64, Outcome)> {
-    let threads = thread::available_parallelism().map_or(1, usize::from) as u64;
-    let mut outcomes: Vec<(u64, Outcome)> = thread::scope(|scope| {
-        let share = |number: u64| {
-            let seeds = (first..first + count).filter(move |seed| seed % threads == number);
-            scope.spawn(move || {
-                seeds.map(|seed| (seed, run(seed, has_drift_control))).collect::<Vec<_>>()
-            })
-        };
-        let workers: Vec<_> = (0..threads).map(share).collect();
-        workers
-            .into_iter()
-            .flat_map(|worker| worker.join().expect("a run does not panic"))
-            .collect()
-    });
-    outcomes.sort_by_key(|(seed, _)| *seed);
-    outcomes
 }
 
 fn summarize(first: u64, outcomes: &[(u64, Outcome)]) {

@@ -4,11 +4,10 @@ use crate::message::{self, Action, Timeline};
 use crate::timeline::Verdict;
 use crate::{Engine, Moment, Output, Publish, notice};
 
-/// How far apart the peers' turns are when one of them must do something, in seconds.
+/// How far apart the peers' turns are when one of them must write the held line anew, in seconds.
 const TURN_SECS: f64 = 1.5;
-/// How long the author of the held timeline waits for more of what put the room in doubt. Two authors who answered at
-/// once would answer each other's answers without end. In seconds.
-const DOUBT_LASTS_SECS: f64 = 0.5;
+/// The author's turn, in seconds. Not at once: two authors who answered each other's timelines at once would never end.
+const AUTHORS_TURN_SECS: f64 = 0.5;
 /// A running line is written anew this often, so that what the room keeps is never much older, in seconds.
 const RESTATE_EVERY_SECS: f64 = 60.0;
 
@@ -112,17 +111,20 @@ impl Engine {
 
     fn restate_due(&self, now: Moment) -> Option<Moment> {
         let held = self.ledger.held()?;
-        let turn = TURN_SECS * (1 + self.people.rank_of(&self.id)) as f64;
+        // The author surely can read the line's clock and goes first.
+        let is_author = held.peer == self.id;
+        let rank = self.people.rank_of(&self.id);
+        let turn = if is_author { AUTHORS_TURN_SECS } else { TURN_SECS * (1 + rank) as f64 };
         if self.ledger.is_room_in_doubt() {
             let doubted_at = self.keeping.doubted_at.unwrap_or(now);
-            return Some(doubted_at + if held.peer == self.id { DOUBT_LASTS_SECS } else { turn });
+            return Some(doubted_at + turn);
         }
         let is_running = !held.is_still();
         let is_in_reference = self.clock.reference() == Some(held.clock.as_str());
         if is_running && !is_in_reference && self.clock.is_reference_good() {
             return self.clock.time_at(&held.clock, now).map(|_| now + turn);
         }
-        let written = held.at.filter(|_| is_running && is_in_reference && turn <= TURN_SECS)?;
+        let written = held.at.filter(|_| is_running && is_in_reference && rank == 0)?;
         self.clock.moment_of(&held.clock, written).map(|moment| moment + RESTATE_EVERY_SECS)
     }
 

@@ -2,6 +2,7 @@
 
 use crate::keeping::Keeping;
 use crate::message::{Action, Timeline};
+use crate::people::Candidate;
 use crate::presence::Telling;
 use crate::steering::Stage;
 use crate::wishes::Wish;
@@ -160,7 +161,12 @@ impl Engine {
         }
         let held_clock =
             self.ledger.held().map(|held| held.clock.as_str()).filter(|clock| !clock.is_empty());
-        let is_elected = self.people.elects(&self.id, self.clock.serves(), held_clock);
+        let own = Candidate {
+            id: &self.id,
+            clock: self.clock.own_id(),
+            is_serving: self.clock.serves().is_some(),
+        };
+        let is_elected = self.people.elects(own, held_clock);
         self.clock.elect(is_elected);
         self.settle(now);
         self.tell_presence(now);

@@ -36,6 +36,15 @@ struct ToldError {
     at: Moment,
 }
 
+/// This peer in the election of whose clock is the room's.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Candidate<'a> {
+    pub id: &'a str,
+    /// The id of the clock it serves or would serve.
+    pub clock: &'a str,
+    pub is_serving: bool,
+}
+
 /// What a presence says that the last one did not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum News {
@@ -118,27 +127,21 @@ impl People {
         self.here().filter(|(id, _)| id.as_str() < own_id).count()
     }
 
-    /// Whether the room's clock falls on `own_id`. It stays with whoever serves the clock of the held timeline; failing
-    /// that, the lowest who serves any goes on; failing that, the lowest of all begins.
-    pub(crate) fn elects(
-        &self,
-        own_id: &str,
-        own_clock: Option<&str>,
-        held_clock: Option<&str>,
-    ) -> bool {
-        let serves = |person: &Person, clock: Option<&str>| {
-            let served = person.presence.serves_clock.as_deref();
-            served.is_some() && (clock.is_none() || served == clock)
-        };
-        if held_clock.is_some() && own_clock == held_clock {
+    /// Whether the room's clock falls on this peer. It stays with, or goes back to, whose clock the held timeline is in;
+    /// failing that, the lowest who serves one goes on; failing that, the lowest of all begins.
+    pub(crate) fn elects(&self, own: Candidate<'_>, held_clock: Option<&str>) -> bool {
+        let served = |person: &Person| person.presence.serves_clock.clone();
+        if held_clock == Some(own.clock) {
             return true;
         }
-        if held_clock.is_some() && self.here().any(|(_, person)| serves(person, held_clock)) {
+        if held_clock.is_some()
+            && self.here().any(|(_, person)| served(person).as_deref() == held_clock)
+        {
             return false;
         }
-        match self.here().find(|(_, person)| serves(person, None)) {
-            Some((server, _)) => own_clock.is_some() && own_id < server.as_str(),
-            None => own_clock.is_some() || self.rank_of(own_id) == 0,
+        match self.here().find(|(_, person)| served(person).is_some()) {
+            Some((server, _)) => own.is_serving && own.id < server.as_str(),
+            None => own.is_serving || self.rank_of(own.id) == 0,
         }
     }
 
@@ -236,20 +239,29 @@ mod tests {
     fn clock_falls_on_the_lowest_and_stays_where_it_is_served() {
         let mut people = People::default();
         people.tell("ben", presence("Ben", Condition::Playing));
-        assert!(people.elects("anna", None, None));
-        assert!(!people.elects("cleo", None, None));
+        let elects = |people: &People, id, is_serving, held_clock| {
+            people.elects(Candidate { id, clock: id, is_serving }, held_clock)
+        };
+        assert!(elects(&people, "anna", false, None));
+        assert!(!elects(&people, "cleo", false, None));
         people.tell(
             "ben",
-            Presence { serves_clock: Some("c".to_owned()), ..presence("Ben", Condition::Playing) },
+            Presence {
+                serves_clock: Some("ben".to_owned()),
+                ..presence("Ben", Condition::Playing)
+            },
         );
-        assert!(!people.elects("anna", None, None), "a newcomer does not take it over");
-        assert!(people.elects("anna", Some("a"), None), "of two servers the lower one goes on");
-        assert!(!people.elects("cleo", Some("x"), None));
+        assert!(!elects(&people, "anna", false, None), "a newcomer does not take it over");
+        assert!(elects(&people, "anna", true, None), "of two servers the lower one goes on");
+        assert!(!elects(&people, "cleo", true, None));
         assert!(
-            !people.elects("anna", Some("a"), Some("c")),
+            !elects(&people, "anna", true, Some("ben")),
             "unless the timeline is in the clock of the other"
         );
-        assert!(people.elects("cleo", Some("x"), Some("x")));
+        assert!(
+            elects(&people, "cleo", false, Some("cleo")),
+            "who can read the timeline best serves again"
+        );
     }
 
     #[test]

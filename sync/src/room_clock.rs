@@ -119,6 +119,11 @@ impl RoomClock {
         self.is_serving = is_elected && self.phase == Phase::Peers && self.asking.is_some();
     }
 
+    /// The id of this peer's own clock.
+    pub(crate) fn own_id(&self) -> &str {
+        &self.own.id
+    }
+
     /// The id of the clock this peer serves, while it does.
     pub(crate) fn serves(&self) -> Option<&str> {
         self.is_serving.then_some(self.own.id.as_str())
@@ -337,10 +342,10 @@ impl OwnClock {
     }
 }
 
-/// Often at first, seldom later: usable within half a second, good after three, and quiet in the long run.
+/// Often at first, seldom later: usable within half a second, good after two, and quiet in the long run.
 fn interval(age_secs: f64, count: u32) -> f64 {
     match (count, age_secs) {
-        (..=12, _) => 0.08,
+        (..=24, _) => 0.08,
         (_, ..12.0) => 0.25,
         (_, ..120.0) => 1.0,
         _ => 3.0,

@@ -6,7 +6,7 @@ mod world;
 use world::dice::Dice;
 use world::network::{Broker, Jitter, Path};
 use world::player::{SoundOutput, VirtualPlayer};
-use world::run::run;
+use world::run::{Outcome, run, run_all};
 use world::{Deed, Event, Peer, World};
 
 fn number(variable: &str, usual: u64) -> u64 {
@@ -18,8 +18,7 @@ fn every_room_ends_in_step_on_one_timeline() {
     let (first, count) = (number("FIRST_SEED", 1), number("SEEDS", 300));
     println!("seeds {first} to {}", first + count - 1);
     let mut failed = Vec::new();
-    for seed in first..first + count {
-        let outcome = run(seed, true);
+    for (seed, outcome) in run_all(first, count, true) {
         if !outcome.breaches.is_empty() {
             println!(
                 "seed {seed}, {} peers, {:?}: {:#?}",
@@ -34,9 +33,13 @@ fn every_room_ends_in_step_on_one_timeline() {
 #[test]
 fn same_rooms_fall_out_of_step_without_drift_control() {
     let first = number("FIRST_SEED", 1);
+    let with = run_all(first, 60, true);
     let playing: Vec<u64> =
-        (first..first + 60).filter(|seed| run(*seed, true).is_playing).collect();
-    let failed = playing.iter().filter(|seed| !run(**seed, false).breaches.is_empty()).count();
+        with.iter().filter(|(_, outcome)| outcome.is_playing).map(|(seed, _)| *seed).collect();
+    let without = run_all(first, 60, false);
+    let has_failed =
+        |(seed, outcome): &&(u64, Outcome)| playing.contains(seed) && !outcome.breaches.is_empty();
+    let failed = without.iter().filter(has_failed).count();
     println!(
         "seeds {first} to {}: {failed} of {} playing rooms fell out of step",
         first + 59,

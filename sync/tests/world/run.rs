@@ -1,5 +1,7 @@
 //! Runs the world of one seed and judges it.
 
+use std::thread;
+
 use playsync::{Condition, Moment};
 
 use super::plan::{Plan, world_of};
@@ -30,6 +32,26 @@ pub(crate) struct Outcome {
 /// Runs a seed.
 pub(crate) fn run(seed: u64, has_drift_control: bool) -> Outcome {
     run_logging(seed, has_drift_control, false)
+}
+
+/// One thread for each core, every seed once.
+pub(crate) fn run_all(first: u64, count: u64, has_drift_control: bool) -> Vec<(u64, Outcome)> {
+    let threads = thread::available_parallelism().map_or(1, usize::from) as u64;
+    let mut outcomes: Vec<(u64, Outcome)> = thread::scope(|scope| {
+        let share = |number: u64| {
+            let seeds = (first..first + count).filter(move |seed| seed % threads == number);
+            scope.spawn(move || {
+                seeds.map(|seed| (seed, run(seed, has_drift_control))).collect::<Vec<_>>()
+            })
+        };
+        let workers: Vec<_> = (0..threads).map(share).collect();
+        workers
+            .into_iter()
+            .flat_map(|worker| worker.join().expect("a run does not panic"))
+            .collect()
+    });
+    outcomes.sort_by_key(|(seed, _)| *seed);
+    outcomes
 }
 
 /// Runs a seed and keeps a diary.
