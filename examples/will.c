@@ -58,7 +58,8 @@ int main(int argc, char **argv)
     /* Without DISCONNECT the server publishes the will. So it does if the
      * program crashes, and with this reason if it leaves in good order. */
     if (argc == 3)
-        mqtt_client_disconnect(client, MQTT_RC_DISCONNECT_WITH_WILL, NULL, 1000);
+        mqtt_client_disconnect(client, MQTT_RC_DISCONNECT_WITH_WILL, NULL,
+                               1000);
     mqtt_client_free(client);
     return status;
 }

@@ -40,7 +40,7 @@
  *   Operations   Publish, subscribe, unsubscribe and request begin an operation, which ends in exactly one outcome: its
  *                event, or the return of mqtt_client_wait. They are legal before the client is connected.
  *   Fork         A child made by fork() without exec gets MQTT_E_FORKED from every call on a client it inherited;
- *                mqtt_client_free then releases nothing but memory.
+ *                mqtt_client_free then does nothing: the memory stays with the child until it ends.
  *   Signals      Library threads block all signals. The process's signal dispositions are never changed, and SIGPIPE is
  *                never raised.
  *   ABI          Handles are opaque, operations have 64 bits, enumerations travel as int, no struct is public: the library
@@ -759,13 +759,11 @@ mqtt_status mqtt_options_set_credentials(mqtt_options *o,
                                          size_t len);
 
 /**
- * The longest silence on the connection, 0 to 65,535 seconds; a dead server is noticed within it. 0: any. Default: 60.
+ * The longest silence on the connection, 0 to 65,535 seconds; 0: any. Default: 60.
  *
- * The server may set another.
+ * A dead server is noticed within one and a quarter of it. The server may set another.
  */
-MQTT_API
-mqtt_status mqtt_options_set_keep_alive(mqtt_options *o,
-                                        unsigned int seconds);
+MQTT_API mqtt_status mqtt_options_set_keep_alive(mqtt_options *o, unsigned int seconds);
 
 /**
  * Whether the first connection begins with a new session (1, the default) or goes on with the one the server has (0).

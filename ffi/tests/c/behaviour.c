@@ -330,16 +330,16 @@ static void wakeup(void)
     CHECK(mqtt_event_type(mqtt_client_next_event(c, PATIENCE_MS)) ==
           MQTT_EVENT_CONNECTED);
     mqtt_client_set_wakeup(c, count_up, &calls);
-    CHECK(atomic_load(&calls) == 0);
     mqtt_op op;
     CHECK(mqtt_client_publish(c, "a", "", 0, 1, 0, &op) == MQTT_OK);
     CHECK(mqtt_event_op(next(c, MQTT_EVENT_PUBLISH_DONE)) == op);
     /* The event is in the queue before the function is called. */
     wait_for_calls(&calls, 1);
     mqtt_client_set_wakeup(c, NULL, NULL);
+    int before = atomic_load(&calls);
     CHECK(mqtt_client_publish(c, "a", "", 0, 1, 0, &op) == MQTT_OK);
     next(c, MQTT_EVENT_PUBLISH_DONE);
-    CHECK(atomic_load(&calls) == 1);
+    CHECK(atomic_load(&calls) == before);
 
     /* Events that wait are told of at once. */
     CHECK(mqtt_client_next_event(c, 0) == NULL);
@@ -347,7 +347,7 @@ static void wakeup(void)
     while (!is_readable(mqtt_client_event_fd(c), PATIENCE_MS))
         continue;
     mqtt_client_set_wakeup(c, count_up, &calls);
-    CHECK(atomic_load(&calls) >= 2);
+    CHECK(atomic_load(&calls) > before);
     mqtt_client_free(c);
 }
 
