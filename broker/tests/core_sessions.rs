@@ -37,6 +37,15 @@ fn a_second_connect_closes_the_connection() {
     assert_eq!(broker.refusal(client), Some(ReasonCode::ProtocolError));
 }
 
+/// [MQTT-3.1.0-2] [MQTT-3.14.2-1]
+#[test]
+fn a_second_connect_of_an_unknown_version_closes_the_connection_with_a_code_for_that() {
+    let mut broker = Broker::new();
+    let client = broker.connect("a");
+    broker.send_bytes(client, b"\x10\x0D\x00\x04MQTT\x63\x02\x00\x00\x00\x00\x00");
+    assert_eq!(broker.refusal(client), Some(ReasonCode::ProtocolError));
+}
+
 /// [MQTT-3.1.4-6]
 #[test]
 fn what_follows_a_refused_connect_is_not_processed() {

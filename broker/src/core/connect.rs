@@ -214,7 +214,12 @@ impl Core {
                 self.refuse(id, error.reason);
             }
             State::Handshake => drop(self.close(id)),
-            State::Open(_) => self.disconnect(id, error.reason, error.detail, now),
+            State::Open(_) if error.reason.may_stand_in(PacketType::Disconnect) => {
+                self.disconnect(id, error.reason, error.detail, now);
+            }
+            // Only what is wrong with a CONNECT has no code there, and a second one is wrong anyway.
+            // [MQTT-3.1.0-2] [MQTT-3.14.2-1]
+            State::Open(_) => self.disconnect(id, ReasonCode::ProtocolError, error.detail, now),
             State::Closing => {}
         }
     }

@@ -244,7 +244,8 @@ impl World {
 
     /// What is retained is known as long as it is published at QoS 0, by name and for ever.
     fn expect_retained(&mut self, publish: &Publish<'_>, topic: &'static str, client: usize) {
-        let is_open = self.clients[client].witness.as_ref().is_some_and(Witness::is_open);
+        let is_open = self.clients[client].witness.as_ref().is_some_and(Witness::is_open)
+            && !self.core.is_closing(self.clients[client].id);
         let Some(retained) = self.retained.as_mut().filter(|_| publish.retain) else { return };
         let is_plain = matches!(publish.topic, PublishTopic::Name(_))
             && publish.delivery == Delivery::AtMostOnce
