@@ -1,7 +1,8 @@
 //! Learns how another clock runs against the local one, from questions asked over a jittery path.
 //!
 //! Each exchange bounds the other clock to within half of its round trip: whatever the round trip has beyond the quickest one
-//! was spent waiting, on the way there or on the way back. So a straight line is laid through the newest exchanges,
+//! was spent waiting, on the way there or on the way back. The quickest one may be luck, so it is trusted no more than it
+//! agrees with the next two. So a straight line is laid through the newest exchanges,
 //! each weighted by how little it waited. A drifting crystal is the slope of that line; no slope means the usual
 //! crystal, so a few exchanges right after the start do not bend it. No filter can see that one direction of a path
 //! is always slower than the other: half of that difference remains.
@@ -107,6 +108,20 @@ impl ClockFilter {
         (count > 0.0).then(|| (square / 2.0).sqrt())
     }
 
+    /// The third quickest round trip remembered, in seconds.
+    fn third_round_trip(&self) -> f64 {
+        let mut quickest = [f64::INFINITY; 3];
+        for sample in &self.samples {
+            let mut round_trip = sample.round_trip;
+            for place in &mut quickest {
+                if round_trip < *place {
+                    std::mem::swap(&mut round_trip, place);
+                }
+            }
+        }
+        quickest[2]
+    }
+
     /// Lays the line through the exchanges, once there are enough.
     pub(crate) fn estimate(&self) -> Option<Estimate> {
         if self.samples.len() < USABLE {
@@ -116,8 +131,10 @@ impl ClockFilter {
         let newest = self.samples.back()?.local;
         // Offsets are huge and their differences tiny: everything is reckoned from the first sample.
         let origin = self.samples.front()?.offset;
+        // Where even the quickest few differ, none of them is known to have waited nowhere.
+        let doubt = (self.third_round_trip() - quickest) / 2.0;
         let weigh = |sample: &Sample| {
-            let error = SMALLEST_ERROR_SECS + (sample.round_trip - quickest) / 2.0;
+            let error = SMALLEST_ERROR_SECS + doubt + (sample.round_trip - quickest) / 2.0;
             error.powi(-2)
         };
         let (mut total, mut time, mut offset) = (0.0, 0.0, 0.0);

@@ -30,9 +30,8 @@ pub(crate) fn world_of(seed: u64, has_drift_control: bool) -> (World, Plan) {
     let mut world = World::new(dice.bits(), Broker::new(has_clock, clock_offset));
     let peers = room_size(&mut dice);
     let has_one_frame_rate = dice.chance(0.85);
-    let far_peer = dice.below(2 * (peers + 1));
     for number in 0..=peers {
-        let mut peer = peer_of(number, has_one_frame_rate, number == far_peer, &mut dice);
+        let mut peer = peer_of(number, has_one_frame_rate, &mut dice);
         peer.engine.set_drift_control(has_drift_control);
         world.peers.push(peer);
     }
@@ -59,26 +58,26 @@ fn room_size(dice: &mut Dice) -> usize {
     }
 }
 
-fn peer_of(number: usize, has_one_frame_rate: bool, is_far: bool, dice: &mut Dice) -> Peer {
+fn peer_of(number: usize, has_one_frame_rate: bool, dice: &mut Dice) -> Peer {
     let rates = [24_000.0 / 1_001.0, 25.0, 30.0];
     let rate = if has_one_frame_rate { rates[0] } else { rates[dice.below(3)] };
     let output = [SoundOutput::Null, SoundOutput::Server, SoundOutput::Pull][dice.below(3)];
     let card_ppm = dice.between(-200.0, 200.0);
     let player = VirtualPlayer::new(1.0 / rate, card_ppm, output, Dice::new(dice.bits()));
     let clock = (dice.between(0.0, 1e6), 1.0 + dice.between(-50e-6, 50e-6));
-    Peer::new(number, dice.bits(), player, clock, paths(is_far, dice))
+    Peer::new(number, dice.bits(), player, clock, paths(dice))
 }
 
-/// Cable, radio, the internet; and for one peer of a room the internet at its worst: a round trip of 50 ms, 20 more or less.
-fn paths(is_far: bool, dice: &mut Dice) -> (Path, Path) {
-    let (up, down, jitter) = match dice.below(3) {
-        _ if is_far => (0.015, 0.015, Jitter::Even(0.020)),
+/// Cable, radio, the internet, and the internet at its worst: a round trip of 50 ms, 20 more or less.
+fn paths(dice: &mut Dice) -> (Path, Path) {
+    let (up, down, jitter) = match dice.below(4) {
         0 => (0.000_15, 0.000_15, Jitter::Exponential(0.000_05)),
         1 => (0.001, 0.001, Jitter::Exponential(0.001_5)),
-        _ => {
+        2 => {
             let base = dice.between(0.005, 0.040);
             (base, base + dice.between(-0.004, 0.020), Jitter::Exponential(0.002))
         }
+        _ => (0.015, 0.015, Jitter::Even(0.020)),
     };
     (Path::new(up, jitter), Path::new(down, jitter))
 }
