@@ -2,7 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
@@ -138,23 +138,31 @@ impl Server {
     }
 
     pub fn mosquitto(name: &str) -> Self {
-        Self::mosquitto_on(name, free_port())
+        (0..20)
+            .find_map(|_| Self::mosquitto_on(name, free_port()))
+            .expect("one of many free ports stays free until mosquitto has it")
     }
 
-    pub fn mosquitto_on(name: &str, port: u16) -> Self {
+    /// Mosquitto on a port, unless somebody else has it.
+    pub fn mosquitto_on(name: &str, port: u16) -> Option<Self> {
         let folder = Folder::new(&format!("mosquitto-{name}-{port}"));
         let config = folder.0.join("mosquitto.conf");
         let settings = format!("listener {port} 127.0.0.1\nallow_anonymous true\n");
         fs::write(&config, settings).expect("the configuration can be written");
-        let child = Command::new("/usr/sbin/mosquitto")
+        let mut child = Command::new("/usr/sbin/mosquitto")
             .arg("-c")
             .arg(&config)
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()
             .expect("mosquitto is installed");
-        until("mosquitto listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
-        Self { url: format!("mqtt://127.0.0.1:{port}"), port, child, _folder: Some(folder) }
+        let log = child.stderr.take().expect("it is piped");
+        let mut lines = BufReader::new(log).lines().map_while(Result::ok);
+        let is_running = lines.by_ref().any(|line| line.ends_with(" running"));
+        thread::spawn(move || lines.for_each(drop));
+        let url = format!("mqtt://127.0.0.1:{port}");
+        let server = Self { url, port, child, _folder: Some(folder) };
+        is_running.then_some(server)
     }
 }
 
