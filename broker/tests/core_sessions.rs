@@ -295,3 +295,17 @@ fn a_saved_session_goes_on_in_another_broker() {
     second.pass_secs(600);
     assert_eq!(second.messages(watcher), [""; 0], "the will was cancelled");
 }
+
+#[test]
+fn a_store_hears_of_the_end_of_sessions_it_has_heard_of() {
+    let mut broker = Broker::new();
+    let client = broker.connect("fleeting");
+    broker.lose(client);
+    assert_eq!(broker.stored, []);
+
+    let (client, _) = broker.resume("lasting");
+    broker.lose(client);
+    broker.pass_secs(1000);
+    let last = broker.stored.last();
+    assert_eq!(last, Some(&mqtt_broker::core::Change::SessionEnded("lasting".into())));
+}

@@ -316,7 +316,9 @@ impl Core {
             unroute(&mut self.router, filter, id);
         }
         self.client_ids.remove(&session.client_id);
-        self.store(Change::SessionEnded(session.client_id));
+        if session.is_stored {
+            self.store(Change::SessionEnded(session.client_id));
+        }
     }
 }
 

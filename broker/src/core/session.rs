@@ -49,6 +49,8 @@ pub(super) struct Session {
     pub(super) queue: Queue,
     /// What to publish when the client is gone.
     pub(super) will: Option<StoredWill>,
+    /// Whether a store knows of it.
+    pub(super) is_stored: bool,
 }
 
 /// The options of one subscription.
@@ -105,6 +107,7 @@ impl Session {
             incoming: Incoming::new(limits.receive_maximum),
             queue: Queue::default(),
             will: None,
+            is_stored: false,
         }
     }
 

@@ -52,6 +52,7 @@ impl Core {
     /// Hands a session that has no connection to the store.
     pub(super) fn save_session(&mut self, id: SessionId) {
         let Some(session) = self.session(id) else { return };
+        session.is_stored = true;
         let saved = session.save();
         self.store(Change::Session(Box::new(saved)));
     }
@@ -117,6 +118,7 @@ impl Session {
 
     fn restore(&mut self, saved: SavedSession) {
         self.away_since = saved.since;
+        self.is_stored = true;
         self.expiry = saved.expiry;
         self.will = saved.will;
         if saved.in_flight.is_empty() {
