@@ -177,6 +177,20 @@ fn silence_of_one_and_a_half_keep_alives_closes_the_connection() {
     assert_eq!(broker.refusal(client), Some(ReasonCode::KeepAliveTimeout));
 }
 
+/// [MQTT-3.1.2-22]
+#[test]
+fn a_packet_that_never_ends_keeps_nothing_alive() {
+    let mut broker = Broker::new();
+    let client = broker.connect_with(&Connect { keep_alive_secs: 10, ..connect("a") });
+    let mut bytes = Vec::new();
+    Packet::from(publish("topic", "long")).encode(&mut bytes).unwrap();
+    for length in 1..=3 {
+        broker.core.receive(client, &bytes[..length], broker.now);
+        broker.pass_secs(5);
+    }
+    assert_eq!(broker.refusal(client), Some(ReasonCode::KeepAliveTimeout));
+}
+
 fn watcher(broker: &mut Broker) -> Client {
     let client = broker.connect("watcher");
     broker.subscribe(client, "will/#", QoS::AtMostOnce);

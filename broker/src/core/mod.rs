@@ -146,12 +146,10 @@ impl Core {
     /// Bytes have come in: the packets at their front are handled.
     pub fn receive(&mut self, from: ConnectionId, bytes: &[u8], now: Instant) -> Received {
         let mut consumed = 0;
-        if let Some(connection) = self.connection(from) {
-            connection.last_heard = now;
-        }
         while let Some((version, maximum)) = self.terms(from) {
             match decode_as(version, &bytes[consumed..], maximum) {
                 Ok(Decoded::Packet { packet, length }) => {
+                    self.hear(from, now);
                     self.handle_packet(from, packet, now);
                     consumed += length;
                 }
@@ -161,6 +159,13 @@ impl Core {
         }
         // Nothing is processed behind the packet that closed the connection. [MQTT-3.1.4-6]
         Received { consumed: bytes.len(), needed: usize::MAX }
+    }
+
+    /// Notes that the client is alive; half a packet is no sign of it. [MQTT-3.1.2-22]
+    fn hear(&mut self, from: ConnectionId, now: Instant) {
+        if let Some(connection) = self.connection(from) {
+            connection.last_heard = now;
+        }
     }
 
     /// The form of the packets the connection may send now, and their size in bytes; none while
