@@ -13,6 +13,8 @@ pub(crate) const FRAME: f64 = 0.041;
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a state has to hold before it counts.
 const HOLD: Duration = Duration::from_secs(1);
+/// How old a sample is at most when it comes in.
+const NEWEST: Duration = Duration::from_millis(100);
 
 /// A broker, and players in rooms on it. Fields end in this order: players, broker, files.
 pub(crate) struct House {
@@ -107,9 +109,11 @@ pub(crate) fn wait_until_past(players: &[&Player], position: f64) {
 
 fn wait_for_a_while(players: &[&Player], what: &str, holds: impl Fn(&Moment) -> bool) {
     let meter = Meter::of(players.iter().copied());
+    // What was before the wait says nothing about what the test has just done.
+    let start = Instant::now();
     wait_until(Still { players, what }, || {
-        let now = Instant::now() - Duration::from_millis(100);
-        meter.between(now - HOLD, now).iter().all(&holds)
+        let known = Instant::now() - NEWEST;
+        known >= start + HOLD && meter.between(known - HOLD, known).iter().all(&holds)
     });
 }
 
