@@ -47,7 +47,7 @@ deps-demo:
 	@.ci/install compiler mpv mpv-headers
 
 deps-test:
-	@.ci/install compiler c++ mpv mpv-headers mosquitto mosquitto-clients valgrind pkg-config
+	@.ci/install compiler c++ mpv mpv-headers mosquitto mosquitto-clients pkg-config
 
 .PHONY: install install-broker install-plugin
 install: install-libmqtt install-broker install-plugin ## install everything [PREFIX=/usr/local DESTDIR=]
