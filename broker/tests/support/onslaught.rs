@@ -53,6 +53,8 @@ struct Client {
 /// Watches what the broker sends to one client.
 struct Witness {
     stage: Stage,
+    /// Whether the client has said what it takes, which it can do once.
+    has_agreed: bool,
     maximum_packet_size: usize,
     receive_maximum: usize,
     aliases: ReceivedAliases,
@@ -168,9 +170,7 @@ impl World {
             request_problem_information: source.option(Source::bool),
             ..ConnectProperties::default()
         };
-        if let Some(witness) = &mut self.clients[client].witness
-            && witness.stage == Stage::Silent
-        {
+        if let Some(witness) = &mut self.clients[client].witness {
             witness.agree(&properties);
         }
         let will = source.option(|source| Will {
@@ -326,6 +326,7 @@ impl Witness {
     fn new() -> Self {
         Self {
             stage: Stage::Silent,
+            has_agreed: false,
             maximum_packet_size: usize::MAX,
             receive_maximum: usize::MAX,
             aliases: ReceivedAliases::default(),
@@ -338,6 +339,9 @@ impl Witness {
     }
 
     fn agree(&mut self, asked: &ConnectProperties<'_>) {
+        if std::mem::replace(&mut self.has_agreed, true) {
+            return;
+        }
         let size = asked.maximum_packet_size;
         self.maximum_packet_size = size.map_or(usize::MAX, |it| it.get() as usize);
         self.receive_maximum = asked.receive_maximum.map_or(usize::MAX, |it| it.get().into());
