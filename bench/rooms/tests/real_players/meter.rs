@@ -2,7 +2,7 @@
 
 use crate::house::{FRAME, clip, wait_until};
 use rooms::{Meter, Player, PlayerOptions, Scratch};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 fn two_players_at(scratch: &Scratch, positions: [f64; 2]) -> [Player; 2] {
     let open = |(name, position): (&str, f64)| {
@@ -31,7 +31,9 @@ fn players_half_a_second_apart_are_measured_so() {
     players[1].resume().unwrap();
     wait_until("both play", || meter.newest().is_playing());
     let start = Instant::now();
-    std::thread::sleep(Duration::from_secs(2));
+    wait_until("a hundred moments were seen", || {
+        meter.playing_spread(start, Instant::now()).count() >= 100
+    });
 
     let spread = meter.playing_spread(start, Instant::now());
 
