@@ -102,12 +102,14 @@ fn accept(listener: &TcpListener, target: u16, link: Link, shared: &Shared) {
         // Nobody behind the proxy: the caller sees its connection closed.
         let Ok(near) = near else { continue };
         let Ok(far) = TcpStream::connect((Ipv4Addr::LOCALHOST, target)) else { continue };
+        let (Ok(to_near), Ok(to_far)) = (near.try_clone(), far.try_clone()) else { continue };
+        // Known before it carries a byte: whoever has received one can have the link cut.
+        shared.links.lock().unwrap_or_else(PoisonError::into_inner).extend([to_near, to_far]);
         for (from, to) in [(&near, &far), (&far, &near)] {
             seed += 1;
             let (Ok(from), Ok(to)) = (from.try_clone(), to.try_clone()) else { continue };
             carry(from, to, Link { seed, ..link });
         }
-        shared.links.lock().unwrap_or_else(PoisonError::into_inner).extend([near, far]);
     }
 }
 
