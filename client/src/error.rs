@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::{fmt, io};
 
-use mqtt_protocol::{DecodeError, InvalidText, InvalidTopic, PacketTooLarge, ReasonCode};
+use mqtt_protocol::{DecodeError, EncodeError, InvalidText, InvalidTopic, ReasonCode};
 
 /// What class of failure it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,8 +119,13 @@ impl From<InvalidTopic> for Error {
     }
 }
 
-impl From<PacketTooLarge> for Error {
-    fn from(_: PacketTooLarge) -> Self {
-        Self::new(ErrorKind::TooLarge, "the packet is larger than the server accepts")
+impl From<EncodeError> for Error {
+    fn from(error: EncodeError) -> Self {
+        match error {
+            EncodeError::TooLarge => {
+                Self::new(ErrorKind::TooLarge, "the packet is larger than the server accepts")
+            }
+            EncodeError::NoTopicFilter => Self::new(ErrorKind::Argument, error.to_string()),
+        }
     }
 }

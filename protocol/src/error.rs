@@ -34,14 +34,22 @@ impl fmt::Display for DecodeError {
 
 impl Error for DecodeError {}
 
-/// A packet larger than the protocol allows, or than the receiver declared to accept.
+/// Why a packet cannot be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PacketTooLarge;
+pub enum EncodeError {
+    /// It is larger than the protocol allows, or than the receiver declared to accept.
+    TooLarge,
+    /// It is a SUBSCRIBE or UNSUBSCRIBE without a topic filter.
+    NoTopicFilter,
+}
 
-impl fmt::Display for PacketTooLarge {
+impl fmt::Display for EncodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("packet larger than the receiver accepts")
+        f.write_str(match self {
+            Self::TooLarge => "packet larger than the receiver accepts",
+            Self::NoTopicFilter => "a request without a topic filter",
+        })
     }
 }
 
-impl Error for PacketTooLarge {}
+impl Error for EncodeError {}

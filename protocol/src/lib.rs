@@ -39,12 +39,12 @@ pub mod topic;
 mod version;
 mod wire;
 
-pub use error::{DecodeError, PacketTooLarge};
+pub use error::{DecodeError, EncodeError};
 pub use packet::*;
 pub use property::{
     SubscriptionIdentifier, SubscriptionIdentifiers, UserProperties, UserPropertyList,
 };
-pub use qos::{PacketId, QoS};
+pub use qos::{MaximumQoS, PacketId, QoS};
 pub use reason::ReasonCode;
 pub use text::{Binary, InvalidText, Text, TooLong};
 pub use topic::{InvalidTopic, TopicFilter, TopicName};

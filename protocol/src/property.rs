@@ -4,13 +4,43 @@ use std::fmt;
 use std::num::{NonZeroU16, NonZeroU32};
 
 use crate::wire::{Reader, prefixed_length, put_prefixed, put_varint, varint_length};
-use crate::{Binary, DecodeError, QoS, ReasonCode, Text, TopicName};
+use crate::{Binary, DecodeError, MaximumQoS, ReasonCode, Text, TopicName, Version};
 
 /// A type that is the value of a property.
 pub(crate) trait Value<'a>: Sized {
     fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError>;
     fn length(&self) -> usize;
     fn write(&self, out: &mut Vec<u8>);
+}
+
+/// The properties of one packet type.
+pub(crate) trait Properties<'a>: Sized + Default {
+    /// Reads a property block with its length; an absent one is empty.
+    fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError>;
+
+    /// The length of the properties in bytes, without the length in front.
+    fn length(&self) -> usize;
+
+    /// Writes the properties, without the length in front.
+    fn write(&self, out: &mut Vec<u8>);
+
+    /// Writes the properties behind their length, also when there are none, if the version has
+    /// properties. [MQTT-2.2.2-1]
+    fn write_block(&self, version: Version, out: &mut Vec<u8>) {
+        if version.has_properties() {
+            put_varint(out, self.length());
+            self.write(out);
+        }
+    }
+
+    /// The length of what `write_block` writes.
+    fn block_length(&self, version: Version) -> usize {
+        if !version.has_properties() {
+            return 0;
+        }
+        let length = self.length();
+        varint_length(length) + length
+    }
 }
 
 /// Makes the property struct of one packet type, with one optional field per property.
@@ -28,11 +58,6 @@ macro_rules! properties {
         }
 
         impl<'a> $name<'a> {
-            /// Reads a property block with its length; an absent one is empty.
-            pub(crate) fn read(reader: &mut $crate::wire::Reader<'a>) -> Result<Self, $crate::DecodeError> {
-                Self::read_with(reader, |_, _| Ok(false))
-            }
-
             /// Reads a block; `extra` takes the properties that it says `true` for.
             pub(crate) fn read_with(
                 reader: &mut $crate::wire::Reader<'a>,
@@ -58,37 +83,20 @@ macro_rules! properties {
                 }
                 Ok(properties)
             }
+        }
 
-            /// The length of the properties in bytes, without the length in front.
-            pub(crate) fn length(&self) -> usize {
+        impl<'a> $crate::property::Properties<'a> for $name<'a> {
+            fn read(reader: &mut $crate::wire::Reader<'a>) -> Result<Self, $crate::DecodeError> {
+                Self::read_with(reader, |_, _| Ok(false))
+            }
+
+            fn length(&self) -> usize {
                 0 $(+ $crate::property::length(&self.$field))* + self.user_properties.encoded_length()
             }
 
-            /// Writes the properties, without the length in front.
-            pub(crate) fn write(&self, out: &mut Vec<u8>) {
+            fn write(&self, out: &mut Vec<u8>) {
                 $($crate::property::write($id, &self.$field, out);)*
                 self.user_properties.write(out);
-            }
-
-            /// Writes the properties behind their length, also when there are none, if the version
-            /// has properties. [MQTT-2.2.2-1]
-            #[allow(dead_code, reason = "a packet with more in its block writes the length itself")]
-            pub(crate) fn write_block(&self, version: $crate::Version, out: &mut Vec<u8>) {
-                if !version.has_properties() {
-                    return;
-                }
-                $crate::wire::put_varint(out, self.length());
-                self.write(out);
-            }
-
-            /// The length of what `write_block` writes.
-            #[allow(dead_code, reason = "a packet with more in its block adds it up itself")]
-            pub(crate) fn block_length(&self, version: $crate::Version) -> usize {
-                if !version.has_properties() {
-                    return 0;
-                }
-                let length = self.length();
-                $crate::wire::varint_length(length) + length
             }
         }
     };
@@ -236,8 +244,7 @@ impl<'a> Value<'a> for TopicName<'a> {
     }
 }
 
-/// A Maximum QoS: 2 is said by leaving the property out.
-impl<'a> Value<'a> for QoS {
+impl<'a> Value<'a> for MaximumQoS {
     fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         match reader.u8()? {
             0 => Ok(Self::AtMostOnce),
@@ -251,7 +258,6 @@ impl<'a> Value<'a> for QoS {
     }
 
     fn write(&self, out: &mut Vec<u8>) {
-        debug_assert!(*self != Self::ExactlyOnce, "the property is left out for QoS 2");
         out.push(*self as u8);
     }
 }

@@ -28,6 +28,36 @@ impl QoS {
     }
 }
 
+/// The highest QoS of a server that does not take QoS 2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum MaximumQoS {
+    /// Only QoS 0.
+    AtMostOnce = 0,
+    /// QoS 0 and 1.
+    AtLeastOnce = 1,
+}
+
+impl MaximumQoS {
+    /// What has to be said of a server whose highest QoS this is: of one that takes QoS 2, nothing.
+    pub const fn below(highest: QoS) -> Option<Self> {
+        match highest {
+            QoS::AtMostOnce => Some(Self::AtMostOnce),
+            QoS::AtLeastOnce => Some(Self::AtLeastOnce),
+            QoS::ExactlyOnce => None,
+        }
+    }
+}
+
+impl From<MaximumQoS> for QoS {
+    fn from(maximum: MaximumQoS) -> Self {
+        match maximum {
+            MaximumQoS::AtMostOnce => Self::AtMostOnce,
+            MaximumQoS::AtLeastOnce => Self::AtLeastOnce,
+        }
+    }
+}
+
 impl fmt::Display for QoS {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         (*self as u8).fmt(f)

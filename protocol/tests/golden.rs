@@ -10,11 +10,11 @@ use std::path::Path;
 
 use mqtt_protocol::{
     Ack, Auth, AuthProperties, Binary, ConnAck, ConnAckProperties, Connect, ConnectProperties,
-    Decoded, Delivery, Disconnect, DisconnectProperties, Packet, PacketId, Publish,
-    PublishProperties, PublishTopic, QoS, ReasonCode, ReasonProperties, RetainHandling, SubAck,
-    Subscribe, SubscribeProperties, Subscription, SubscriptionIdentifier, SubscriptionIdentifiers,
-    Text, TopicAlias, TopicFilter, TopicName, Unsubscribe, UnsubscribeProperties, UserPropertyList,
-    Will, WillProperties, decode,
+    Decoded, Delivery, Disconnect, DisconnectProperties, EncodeError, MaximumQoS, Packet, PacketId,
+    Publish, PublishProperties, PublishTopic, QoS, ReasonCode, ReasonProperties, RetainHandling,
+    SubAck, Subscribe, SubscribeProperties, Subscription, SubscriptionIdentifier,
+    SubscriptionIdentifiers, Text, TopicAlias, TopicFilter, TopicName, Unsubscribe,
+    UnsubscribeProperties, UserPropertyList, Will, WillProperties, decode,
 };
 
 #[path = "support/golden_files.rs"]
@@ -145,7 +145,7 @@ fn connack_full() {
         properties: ConnAckProperties {
             session_expiry_interval: Some(u32::MAX),
             receive_maximum: NonZeroU16::new(10),
-            maximum_qos: Some(QoS::AtLeastOnce),
+            maximum_qos: Some(MaximumQoS::AtLeastOnce),
             retain_available: Some(false),
             maximum_packet_size: NonZeroU32::new(1_048_576),
             assigned_client_identifier: Some(text("a1b")),
@@ -587,4 +587,25 @@ fn properties_are_read_in_any_order() {
     assert_eq!(identifiers, [SubscriptionIdentifier::new(7).unwrap()]);
     assert_eq!(publish.properties.message_expiry_interval, Some(38));
     assert_eq!(publish.topic, PublishTopic::Define(name("a"), TopicAlias::new(3).unwrap()));
+}
+
+/// [MQTT-3.8.3-2] [MQTT-3.10.3-2]
+#[test]
+fn requests_without_a_topic_filter_are_not_written() {
+    let packet_id = PacketId::FIRST;
+    let subscribe = Packet::Subscribe(Subscribe {
+        packet_id,
+        properties: SubscribeProperties::default(),
+        subscriptions: Vec::new(),
+    });
+    let unsubscribe = Packet::Unsubscribe(Unsubscribe {
+        packet_id,
+        properties: UnsubscribeProperties::default(),
+        filters: Vec::new(),
+    });
+    for request in [subscribe, unsubscribe] {
+        let mut out = Vec::new();
+        assert_eq!(request.encode(&mut out), Err(EncodeError::NoTopicFilter));
+        assert!(out.is_empty());
+    }
 }

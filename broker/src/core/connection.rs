@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mqtt_protocol::alias::{ReceivedAliases, SentAliases};
 use mqtt_protocol::{
-    ConnAck, Connect, Disconnect, Packet, PacketTooLarge, Publish, PublishTopic, Version,
+    ConnAck, Connect, Disconnect, EncodeError, Packet, Publish, PublishTopic, Version,
 };
 
 use super::limits::Limits;
@@ -140,7 +140,7 @@ impl Connection {
     ///
     /// # Errors
     /// The client does not take packets that large. [MQTT-3.1.2-24]
-    pub(super) fn send_publish(&mut self, mut publish: Publish<'_>) -> Result<(), PacketTooLarge> {
+    pub(super) fn send_publish(&mut self, mut publish: Publish<'_>) -> Result<(), EncodeError> {
         if let PublishTopic::Name(name) = publish.topic {
             publish.topic = self.sent_aliases.choose(name);
         }

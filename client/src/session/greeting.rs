@@ -144,7 +144,7 @@ impl Session {
 impl Limits {
     fn granted(options: &Options, properties: &ConnAckProperties<'_>) -> Self {
         Self {
-            maximum_qos: properties.maximum_qos.unwrap_or(QoS::ExactlyOnce),
+            maximum_qos: properties.maximum_qos.map_or(QoS::ExactlyOnce, QoS::from),
             has_retain: properties.retain_available != Some(false),
             maximum_packet_size: properties.maximum_packet_size.map_or(u32::MAX, NonZeroU32::get),
             receive_maximum: properties.receive_maximum.map_or(u16::MAX, NonZeroU16::get),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use mqtt_protocol::delivery::{AcknowledgedQoS, PubRecOutcome, Stage};
 use mqtt_protocol::{
-    Ack, Delivery, PacketId, PacketTooLarge, Publish, PublishProperties, SubscriptionIdentifiers,
+    Ack, Delivery, EncodeError, PacketId, Publish, PublishProperties, SubscriptionIdentifiers,
     TopicFilter, UserPropertyList,
 };
 
@@ -364,7 +364,7 @@ fn write_publish(
     delivery: Delivery,
     draft: &Draft<'_>,
     expiry_secs: Option<u32>,
-) -> Result<(), PacketTooLarge> {
+) -> Result<(), EncodeError> {
     let user = draft.properties.map_or_else(UserPropertyList::new, |properties| {
         crate::message::user_property_list(&properties.user)
     });

@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use mqtt_protocol::{
-    DecodeError, Packet, PacketId, PacketTooLarge, QoS, RetainHandling, SubAck,
-    SubscribeProperties, Subscription, SubscriptionIdentifier, SubscriptionIdentifiers,
-    TopicFilter, TopicName, Unsubscribe, UnsubscribeProperties,
+    DecodeError, EncodeError, Packet, PacketId, QoS, RetainHandling, SubAck, SubscribeProperties,
+    Subscription, SubscriptionIdentifier, SubscriptionIdentifiers, TopicFilter, TopicName,
+    Unsubscribe, UnsubscribeProperties,
 };
 
 use super::subscribe::Subscribe;
@@ -257,7 +257,7 @@ impl Request {
         maximum: usize,
         limits: Option<Limits>,
         bytes: &mut Vec<u8>,
-    ) -> Result<(), PacketTooLarge> {
+    ) -> Result<(), EncodeError> {
         let has_identifiers = limits.is_none_or(|limits| limits.has_subscription_identifiers);
         let user_properties = user_property_list(&self.user_properties);
         let user_properties = user_properties.view();

@@ -1,6 +1,6 @@
 //! PUBACK, PUBREC, PUBREL and PUBCOMP: the steps of QoS 1 and 2, all of one form.
 
-use super::{PacketType, read_packet_id, reason_code};
+use super::{PacketType, outcome, read_packet_id};
 use crate::property::properties;
 use crate::wire::Reader;
 use crate::{DecodeError, PacketId, ReasonCode, Text, Version};
@@ -30,41 +30,18 @@ impl<'a> Ack<'a> {
         Self { packet_id, reason, properties: ReasonProperties::default() }
     }
 
-    /// Reason and properties may be left out, from the end, if they say nothing.
     pub(super) fn read(kind: PacketType, reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        let mut ack = Self::new(read_packet_id(reader)?, ReasonCode::Success);
-        if !reader.version().has_properties() {
-            return Ok(ack);
-        }
-        if !reader.is_empty() {
-            ack.reason = reason_code(reader.u8()?, kind)?;
-        }
-        if !reader.is_empty() {
-            ack.properties = ReasonProperties::read(reader)?;
-        }
-        Ok(ack)
+        let packet_id = read_packet_id(reader)?;
+        let (reason, properties) = outcome::read(kind, reader)?;
+        Ok(Self { packet_id, reason, properties })
     }
 
     pub(super) fn length(&self, version: Version) -> usize {
-        match (self.reason, self.properties.length()) {
-            _ if !version.has_properties() => 2,
-            (ReasonCode::Success, 0) => 2,
-            (_, 0) => 3,
-            _ => 3 + self.properties.block_length(version),
-        }
+        2 + outcome::length(self.reason, &self.properties, version)
     }
 
     pub(super) fn write(&self, version: Version, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.packet_id.number().to_be_bytes());
-        if !version.has_properties() {
-            return;
-        }
-        let has_properties = self.properties.length() > 0;
-        if self.reason != ReasonCode::Success || has_properties {
-            out.push(self.reason.code());
-        }
-        if has_properties {
-            self.properties.write_block(version, out);
-        }
+        outcome::write(self.reason, &self.properties, version, out);
     }
 }

@@ -1,7 +1,7 @@
 //! AUTH: one step of enhanced authentication.
 
 use super::{PacketType, reason_code};
-use crate::property::properties;
+use crate::property::{Properties, properties};
 use crate::wire::Reader;
 use crate::{Binary, DecodeError, ReasonCode, Text, Version};
 

@@ -3,9 +3,9 @@
 use std::num::{NonZeroU16, NonZeroU32};
 
 use super::{PacketType, reason_code};
-use crate::property::properties;
+use crate::property::{Properties, properties};
 use crate::wire::Reader;
-use crate::{Binary, DecodeError, QoS, ReasonCode, Text, Version};
+use crate::{Binary, DecodeError, MaximumQoS, ReasonCode, Text, Version};
 
 /// The answer to CONNECT.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ properties! {
         /// How many QoS 1 and 2 messages the server takes at once; none is 65,535.
         receive_maximum: NonZeroU16 = 0x21,
         /// The highest QoS the server takes; none is 2.
-        maximum_qos: QoS = 0x24,
+        maximum_qos: MaximumQoS = 0x24,
         /// Whether the server keeps retained messages; none is yes.
         retain_available: bool = 0x25,
         /// The largest packet the server takes, in bytes; none is no limit.

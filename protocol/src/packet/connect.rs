@@ -2,7 +2,7 @@
 
 use std::num::{NonZeroU16, NonZeroU32};
 
-use crate::property::properties;
+use crate::property::{Properties, properties};
 use crate::wire::{Reader, prefixed_length, put_prefixed};
 use crate::{Binary, DecodeError, QoS, ReasonCode, Text, TopicName, Version};
 

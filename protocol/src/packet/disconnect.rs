@@ -1,6 +1,6 @@
 //! DISCONNECT: the last packet of either end.
 
-use super::{PacketType, reason_code};
+use super::{PacketType, outcome};
 use crate::property::properties;
 use crate::wire::Reader;
 use crate::{DecodeError, ReasonCode, Text, Version};
@@ -32,40 +32,16 @@ impl<'a> Disconnect<'a> {
         Self { reason, properties: DisconnectProperties::default() }
     }
 
-    /// Reason and properties may be left out, from the end, if they say nothing.
     pub(super) fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        let mut disconnect = Self::new(ReasonCode::Success);
-        if !reader.version().has_properties() {
-            return Ok(disconnect);
-        }
-        if !reader.is_empty() {
-            disconnect.reason = reason_code(reader.u8()?, PacketType::Disconnect)?;
-        }
-        if !reader.is_empty() {
-            disconnect.properties = DisconnectProperties::read(reader)?;
-        }
-        Ok(disconnect)
+        let (reason, properties) = outcome::read(PacketType::Disconnect, reader)?;
+        Ok(Self { reason, properties })
     }
 
     pub(super) fn length(&self, version: Version) -> usize {
-        match (self.reason, self.properties.length()) {
-            _ if !version.has_properties() => 0,
-            (ReasonCode::Success, 0) => 0,
-            (_, 0) => 1,
-            _ => 1 + self.properties.block_length(version),
-        }
+        outcome::length(self.reason, &self.properties, version)
     }
 
     pub(super) fn write(&self, version: Version, out: &mut Vec<u8>) {
-        if !version.has_properties() {
-            return;
-        }
-        let has_properties = self.properties.length() > 0;
-        if self.reason != ReasonCode::Success || has_properties {
-            out.push(self.reason.code());
-        }
-        if has_properties {
-            self.properties.write_block(version, out);
-        }
+        outcome::write(self.reason, &self.properties, version, out);
     }
 }

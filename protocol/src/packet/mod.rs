@@ -5,6 +5,7 @@ mod auth;
 mod connack;
 mod connect;
 mod disconnect;
+mod outcome;
 mod publish;
 mod suback;
 mod subscribe;
@@ -23,7 +24,7 @@ pub use subscribe::{
 
 pub use crate::property::TopicAlias;
 use crate::wire::{MAXIMUM_VARINT, Reader, put_varint, varint, varint_length};
-use crate::{DecodeError, PacketId, PacketTooLarge, ReasonCode, Version};
+use crate::{DecodeError, EncodeError, PacketId, ReasonCode, Version};
 
 /// The type of a packet, by its number in the fixed header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -241,16 +242,17 @@ impl<'a> Packet<'a> {
     /// Appends the packet to `out`.
     ///
     /// # Errors
-    /// It is larger than the protocol allows; `out` is then as it was.
-    pub fn encode(&self, out: &mut Vec<u8>) -> Result<(), PacketTooLarge> {
+    /// It is larger than the protocol allows, or a request without a topic filter; `out` is then as
+    /// it was.
+    pub fn encode(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         self.encode_within(usize::MAX, out)
     }
 
     /// Appends the packet to `out` if it is not larger than `maximum` bytes.
     ///
     /// # Errors
-    /// It is larger; `out` is then as it was.
-    pub fn encode_within(&self, maximum: usize, out: &mut Vec<u8>) -> Result<(), PacketTooLarge> {
+    /// It is larger, or a request without a topic filter; `out` is then as it was.
+    pub fn encode_within(&self, maximum: usize, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         self.encode_as(Version::V5_0, maximum, out)
     }
 
@@ -258,17 +260,20 @@ impl<'a> Packet<'a> {
     /// bytes. What the version has no words for is left out.
     ///
     /// # Errors
-    /// It is larger; `out` is then as it was.
+    /// It is larger, or a request without a topic filter; `out` is then as it was.
     pub fn encode_as(
         &self,
         version: Version,
         maximum: usize,
         out: &mut Vec<u8>,
-    ) -> Result<(), PacketTooLarge> {
+    ) -> Result<(), EncodeError> {
         let body = self.body_length(version);
         let length = 1 + varint_length(body) + body;
         if body > MAXIMUM_VARINT || length > maximum {
-            return Err(PacketTooLarge);
+            return Err(EncodeError::TooLarge);
+        }
+        if self.lacks_topic_filter() {
+            return Err(EncodeError::NoTopicFilter);
         }
         out.reserve(length);
         let end = out.len() + length;
@@ -309,6 +314,15 @@ impl<'a> Packet<'a> {
         };
         *reason_string = None;
         *user_properties = crate::UserProperties::NONE;
+    }
+
+    /// [MQTT-3.8.3-2] [MQTT-3.10.3-2]
+    fn lacks_topic_filter(&self) -> bool {
+        match self {
+            Self::Subscribe(subscribe) => subscribe.subscriptions.is_empty(),
+            Self::Unsubscribe(unsubscribe) => unsubscribe.filters.is_empty(),
+            _ => false,
+        }
     }
 
     fn flags(&self) -> u8 {

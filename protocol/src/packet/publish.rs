@@ -1,7 +1,9 @@
 //! PUBLISH: a message on its way.
 
 use super::read_packet_id;
-use crate::property::{SUBSCRIPTION_IDENTIFIER, TopicAlias, Value, properties, read_once};
+use crate::property::{
+    Properties, SUBSCRIPTION_IDENTIFIER, TopicAlias, Value, properties, read_once,
+};
 use crate::wire::{Reader, prefixed_length, put_prefixed, put_varint, varint_length};
 use crate::{
     Binary, DecodeError, PacketId, QoS, SubscriptionIdentifiers, Text, TopicName, Version,

@@ -1,6 +1,7 @@
 //! SUBACK and UNSUBACK: what became of each filter of a request.
 
 use super::{PacketType, ReasonProperties, read_packet_id, reason_code};
+use crate::property::Properties;
 use crate::wire::Reader;
 use crate::{DecodeError, PacketId, ReasonCode, Version};
 

@@ -1,7 +1,7 @@
 //! SUBSCRIBE and UNSUBSCRIBE: which topics a client wants, and how.
 
 use super::read_packet_id;
-use crate::property::{SubscriptionIdentifier, properties};
+use crate::property::{Properties, SubscriptionIdentifier, properties};
 use crate::wire::{Reader, prefixed_length, put_prefixed};
 use crate::{DecodeError, PacketId, QoS, TopicFilter, Version};
 

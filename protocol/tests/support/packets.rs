@@ -4,7 +4,7 @@ use std::num::{NonZeroU16, NonZeroU32};
 
 use mqtt_protocol::{
     Ack, Auth, AuthProperties, Binary, ConnAck, ConnAckProperties, Connect, ConnectProperties,
-    Delivery, Disconnect, DisconnectProperties, Packet, PacketId, PacketType, Publish,
+    Delivery, Disconnect, DisconnectProperties, MaximumQoS, Packet, PacketId, PacketType, Publish,
     PublishProperties, PublishTopic, QoS, ReasonCode, ReasonProperties, RetainHandling, SubAck,
     Subscribe, SubscribeProperties, Subscription, SubscriptionIdentifier, SubscriptionIdentifiers,
     Text, TopicAlias, TopicFilter, TopicName, Unsubscribe, UnsubscribeProperties, UserProperties,
@@ -171,7 +171,7 @@ impl<'a> Maker<'a> {
             properties: ConnAckProperties {
                 session_expiry_interval: source.option(Source::u32),
                 receive_maximum: NonZeroU16::new(source.u16()),
-                maximum_qos: [None, Some(QoS::AtMostOnce), Some(QoS::AtLeastOnce)][source.index(3)],
+                maximum_qos: MaximumQoS::below(qos(source)),
                 retain_available: source.option(Source::bool),
                 maximum_packet_size: NonZeroU32::new(source.u32()),
                 assigned_client_identifier: source.option(text),

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use mqtt_protocol::{PublishTopic, TopicAlias};
+use mqtt_protocol::{MaximumQoS, PublishTopic, TopicAlias};
 
 use super::*;
 use crate::{Message, QueueLimit};
@@ -251,7 +251,7 @@ fn lifetimes_count_down_in_the_queue() {
 #[test]
 fn what_the_server_does_not_offer_is_not_sent() {
     let granted = ConnAckProperties {
-        maximum_qos: Some(QoS::AtLeastOnce),
+        maximum_qos: Some(MaximumQoS::AtLeastOnce),
         retain_available: Some(false),
         ..Default::default()
     };
