@@ -312,7 +312,7 @@ fn an_alias_ends_with_its_connection() {
     broker.send(publisher, &with_alias(PublishTopic::Define(name, alias(1)), "defined"));
     let (publisher, _) = broker.resume("publisher");
     broker.send(publisher, &with_alias(PublishTopic::Alias(alias(1)), "used"));
-    assert_eq!(broker.refusal(publisher), Some(ReasonCode::TopicAliasInvalid));
+    assert_eq!(broker.refusal(publisher), Some(ReasonCode::ProtocolError));
 }
 
 #[test]

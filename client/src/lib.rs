@@ -1,4 +1,4 @@
-//! An MQTT 5.0 client: a pure session and the tokio driver that moves it.
+//! An MQTT 5.0 client, for 3.1.1 servers too: a pure session and the tokio driver that moves it.
 //!
 //! A [`Client`] connects by itself and stays connected. It owns one queue of events: the library's
 //! thread puts events in, the program takes them out with [`Client::next_event`], told by a blocking
@@ -52,6 +52,7 @@ mod error;
 mod event;
 mod message;
 mod moment;
+mod older;
 mod options;
 mod session;
 mod text;

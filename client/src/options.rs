@@ -5,6 +5,9 @@ use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::Arc;
 use std::time::Duration;
 
+use mqtt_protocol::Version;
+
+use crate::older;
 use crate::url::ServerUrl;
 use crate::{Error, ErrorKind, Message, OwnedText, Server};
 
@@ -13,6 +16,8 @@ use crate::{Error, ErrorKind, Message, OwnedText, Server};
 pub struct Options {
     /// Where the server is.
     pub server: Server,
+    /// The version of the protocol. What an older one has no words for is refused.
+    pub version: Version,
     /// The name of the session; empty to be given one.
     pub client_id: OwnedText,
     /// Who connects.
@@ -21,8 +26,12 @@ pub struct Options {
     pub password: Option<Vec<u8>>,
     /// The longest silence on the connection in seconds; 0 for any.
     pub keep_alive_secs: u16,
-    /// Whether the first connection begins with a new session.
+    /// Whether the first connection begins with a new session. Before version 5.0 also whether the
+    /// session ends with the connection.
     pub clean_start: bool,
+    /// Whether a session that the server has from an earlier run counts as this client's: whoever
+    /// says so vouches that nothing of it was unfinished at this end.
+    pub adopts_session: bool,
     /// How long the server keeps the session without a connection; `u32::MAX` for ever.
     pub session_expiry_secs: u32,
     /// What the server publishes when the client is gone.
@@ -125,11 +134,13 @@ impl Options {
         let ServerUrl { server, user_name, password } = ServerUrl::parse(url)?;
         Ok(Self {
             server,
+            version: Version::V5_0,
             client_id: OwnedText::default(),
             user_name: user_name.map(|name| OwnedText::new(&name)).transpose()?,
             password: password.map(String::into_bytes),
             keep_alive_secs: 60,
             clean_start: true,
+            adopts_session: false,
             session_expiry_secs: 0,
             will: None,
             user_properties: Vec::new(),
@@ -164,7 +175,7 @@ impl Options {
         if self.password.as_deref().is_some_and(too_long) {
             return Err(Error::new(ErrorKind::Argument, "a password has at most 65535 bytes"));
         }
-        Ok(())
+        older::check_options(self)
     }
 }
 

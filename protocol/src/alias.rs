@@ -53,7 +53,8 @@ impl ReceivedAliases {
             return Err(invalid("a topic alias above the maximum"));
         }
         let name = self.names.get(usize::from(alias.number()) - 1).and_then(Option::as_deref);
-        name.and_then(|name| TopicName::new(name).ok()).ok_or(invalid("an unknown topic alias"))
+        name.and_then(|name| TopicName::new(name).ok())
+            .ok_or(DecodeError::protocol("an unknown topic alias"))
     }
 }
 
@@ -135,13 +136,12 @@ mod tests {
     #[test]
     fn unknown_aliases_and_those_above_the_maximum_are_invalid() {
         let mut received = ReceivedAliases::new(2);
-        for topic in [
-            PublishTopic::Alias(alias(1)),
-            PublishTopic::Alias(alias(3)),
-            PublishTopic::Define(name("a"), alias(3)),
+        for (topic, reason) in [
+            (PublishTopic::Alias(alias(1)), ReasonCode::ProtocolError),
+            (PublishTopic::Alias(alias(3)), ReasonCode::TopicAliasInvalid),
+            (PublishTopic::Define(name("a"), alias(3)), ReasonCode::TopicAliasInvalid),
         ] {
-            let error = received.resolve(topic).unwrap_err();
-            assert_eq!(error.reason, ReasonCode::TopicAliasInvalid);
+            assert_eq!(received.resolve(topic).unwrap_err().reason, reason);
         }
     }
 

@@ -1,5 +1,7 @@
 //! The versions of the protocol that can be on the wire.
 
+use std::fmt;
+
 /// Which version's form packets have. What they mean is always said in terms of 5.0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Version {
@@ -31,5 +33,15 @@ impl Version {
     /// Whether packets have properties, and reason codes beyond CONNACK and SUBACK.
     pub const fn has_properties(self) -> bool {
         matches!(self, Self::V5_0)
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::V3_1 => "3.1",
+            Self::V3_1_1 => "3.1.1",
+            Self::V5_0 => "5.0",
+        })
     }
 }

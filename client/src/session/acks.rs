@@ -47,8 +47,13 @@ impl Acks {
         token
     }
 
-    /// A QoS 2 message has arrived again that the program got before.
+    /// A QoS 2 message has arrived again that the program got before. While its PUBREC is due, that
+    /// one answers the repeat too.
     pub(super) fn repeat(&mut self, packet_id: PacketId) {
+        let is_due = |one: &Expected| one.packet_id == packet_id && one.step == Step::PubRec;
+        if self.expected.iter().any(is_due) {
+            return;
+        }
         let carried = self.carried.iter().position(|one| one.packet_id == packet_id);
         let again = match carried {
             Some(index) => self.carried.swap_remove(index),
@@ -138,6 +143,15 @@ mod tests {
         assert_eq!(sent(&mut acks), [7]);
         acks.repeat(id(7));
         assert_eq!(sent(&mut acks), [7], "a repeat that was answered is answered again");
+    }
+
+    #[test]
+    fn a_repeat_before_the_answer_is_answered_with_it() {
+        let mut acks = Acks::default();
+        let token = acks.expect(id(7), Step::PubRec);
+        acks.repeat(id(7));
+        assert!(acks.settle(token, ReasonCode::QuotaExceeded));
+        assert_eq!(sent(&mut acks), [7], "and with nothing else");
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! The life of the connection: CONNECT, CONNACK, keep alive, DISCONNECT, and every way it can end.
 
-use mqtt_protocol::{Decoded, Disconnect, DisconnectProperties, decode};
+use mqtt_protocol::{Decoded, Disconnect, DisconnectProperties, PacketType, decode_as};
 
 use super::keep_alive::Due;
 use super::*;
 use crate::message::{owned_pairs, user_property_list};
+use crate::older;
 
 /// How long DISCONNECT may take to be written.
 const CLOSE_TIME: Duration = Duration::from_secs(1);
@@ -46,7 +47,7 @@ impl Session {
         let maximum = self.options.maximum_packet_size.get() as usize;
         let mut rest = bytes;
         while self.demand() == Demand::Keep {
-            let result = match decode(rest, maximum) {
+            let result = match decode_as(self.version(), rest, maximum) {
                 Ok(Decoded::Packet { packet, length }) => {
                     rest = rest.split_at(length).1;
                     self.handle_packet(&packet, now)
@@ -55,7 +56,7 @@ impl Session {
                 Err(error) => Err(error),
             };
             if let Err(error) = result {
-                self.refuse(error, now);
+                self.refuse(error, false, now);
             }
         }
         // After DISCONNECT nothing of this connection is listened to.
@@ -104,8 +105,8 @@ impl Session {
         deadline: Moment,
         now: Moment,
     ) -> Result<(), Error> {
-        // [MQTT-3.14.2-1]
-        if !farewell.reason.may_stand_in(mqtt_protocol::PacketType::Disconnect) {
+        older::check_farewell(self.version(), &farewell)?;
+        if !may_be_said_by_a_client(farewell.reason) {
             return Err(Error::new(ErrorKind::Argument, "no reason to disconnect for"));
         }
         let granted = self.limits.map_or(0, |limits| limits.session_expiry_secs);
@@ -166,7 +167,9 @@ impl Session {
             },
         }));
         let expiry = farewell.session_expiry_secs;
-        self.has_state &= expiry != Some(0);
+        if expiry == Some(0) {
+            self.memory = Memory::Fresh;
+        }
         let ending = Ending {
             was_connected: true,
             error: None,
@@ -177,12 +180,21 @@ impl Session {
     }
 
     /// Ends a connection on which the server has broken the rules. [MQTT-4.13.1-1]
-    fn refuse(&mut self, error: mqtt_protocol::DecodeError, now: Moment) {
+    ///
+    /// Before version 5.0 DISCONNECT has no reason, and would cost the will that is due.
+    pub(super) fn refuse(
+        &mut self,
+        error: mqtt_protocol::DecodeError,
+        is_final: bool,
+        now: Moment,
+    ) {
         let was_connected = self.is_connected();
-        let is_for_disconnect = error.reason.may_stand_in(mqtt_protocol::PacketType::Disconnect);
-        let reason = if is_for_disconnect { error.reason } else { ReasonCode::ProtocolError };
-        self.send(Packet::Disconnect(Disconnect::new(reason)));
-        let ending = Ending::lost(was_connected, error.into());
+        if self.version().has_properties() {
+            let is_ours = may_be_said_by_a_client(error.reason);
+            let reason = if is_ours { error.reason } else { ReasonCode::ProtocolError };
+            self.send(Packet::Disconnect(Disconnect::new(reason)));
+        }
+        let ending = Ending { is_final, ..Ending::lost(was_connected, error.into()) };
         self.phase = Phase::Closing { deadline: now + CLOSE_TIME, ending };
     }
 
@@ -211,6 +223,10 @@ impl Session {
         disconnect: &Disconnect<'_>,
         now: Moment,
     ) -> Result<(), mqtt_protocol::DecodeError> {
+        // [MQTT-3.14.2-1]
+        if !self.version().has_properties() || disconnect.reason == ReasonCode::DisconnectWithWill {
+            return Err(violation("a DISCONNECT that only a client sends"));
+        }
         let properties = &disconnect.properties;
         // [MQTT-3.14.2-2]
         if properties.session_expiry_interval.is_some() {
@@ -294,6 +310,30 @@ impl Ending {
     pub(super) fn lost(was_connected: bool, error: Error) -> Self {
         Self { was_connected, error: Some(error), is_final: false, user_properties: Vec::new() }
     }
+}
+
+/// Whether a client may give this reason for leaving; the others are for servers. [MQTT-3.14.2-1]
+fn may_be_said_by_a_client(reason: ReasonCode) -> bool {
+    reason.may_stand_in(PacketType::Disconnect)
+        && !matches!(
+            reason,
+            ReasonCode::NotAuthorized
+                | ReasonCode::ServerBusy
+                | ReasonCode::ServerShuttingDown
+                | ReasonCode::BadAuthenticationMethod
+                | ReasonCode::KeepAliveTimeout
+                | ReasonCode::SessionTakenOver
+                | ReasonCode::TopicFilterInvalid
+                | ReasonCode::RetainNotSupported
+                | ReasonCode::QoSNotSupported
+                | ReasonCode::UseAnotherServer
+                | ReasonCode::ServerMoved
+                | ReasonCode::SharedSubscriptionsNotSupported
+                | ReasonCode::ConnectionRateExceeded
+                | ReasonCode::MaximumConnectTime
+                | ReasonCode::SubscriptionIdentifiersNotSupported
+                | ReasonCode::WildcardSubscriptionsNotSupported
+        )
 }
 
 /// Whether another attempt may succeed without the program changing something.

@@ -3,26 +3,29 @@
 use std::num::{NonZeroU16, NonZeroU32};
 
 use mqtt_protocol::{
-    ConnAck, ConnAckProperties, Connect, ConnectProperties, DecodeError, Text, Version, Will,
-    WillProperties,
+    ConnAck, ConnAckProperties, Connect, ConnectProperties, DecodeError, Text, Will, WillProperties,
 };
 
 use super::connection::can_heal;
 use super::*;
 use crate::message::{owned_pairs, user_property_list};
 
+/// The largest packet there can be, in bytes; who accepts it need not say so.
+const LARGEST_PACKET: u32 = 1 + 4 + 268_435_455;
+
 impl Session {
     pub(super) fn send_connect(&mut self) {
         let options = &self.options;
         let user_properties = user_property_list(&options.user_properties);
         let connect = Connect {
-            clean_start: !self.has_state,
+            clean_start: self.memory == Memory::Fresh,
             keep_alive_secs: options.keep_alive_secs,
-            version: Version::V5_0,
+            version: options.version,
             properties: ConnectProperties {
                 session_expiry_interval: Some(options.session_expiry_secs).filter(|&secs| secs > 0),
                 receive_maximum: Some(options.receive_maximum),
-                maximum_packet_size: Some(options.maximum_packet_size),
+                maximum_packet_size: Some(options.maximum_packet_size)
+                    .filter(|size| size.get() < LARGEST_PACKET),
                 topic_alias_maximum: Some(options.received_aliases).filter(|&count| count > 0),
                 user_properties: user_properties.view(),
                 ..ConnectProperties::default()
@@ -79,9 +82,12 @@ impl Session {
             self.end(ending, now);
             return Ok(());
         }
-        // A session without CONNECT's leave cannot be one of ours. [MQTT-3.2.2-4]
-        if connack.session_present && !self.has_state {
-            return Err(violation("a session is present that was not asked for"));
+        // A session that this end does not remember cannot be gone on with. [MQTT-3.2.2-4]
+        if connack.session_present && self.memory != Memory::Kept {
+            // The next attempt would find it again, unless it is to be thrown away.
+            let is_final = self.memory == Memory::Unknown;
+            self.refuse(violation("a session is present that is not ours"), is_final, now);
+            return Ok(());
         }
         // No method was given, so there is nothing to authenticate with.
         if properties.authentication_method.is_some() {
@@ -103,7 +109,7 @@ impl Session {
         self.counts.reconnects += u64::from(self.limits.is_some());
         self.connected_at = now;
         self.limits = Some(limits);
-        self.has_state = limits.session_expiry_secs > 0;
+        self.memory = if limits.session_expiry_secs > 0 { Memory::Kept } else { Memory::Fresh };
         self.phase = Phase::Connected;
         // The server's keep alive takes the place of ours. [MQTT-3.1.2-21] [MQTT-3.2.2-21]
         self.keep_alive = KeepAlive::new(limits.keep_alive_secs, now);
@@ -135,7 +141,7 @@ impl Session {
 
     /// The server has no session, so what this end kept of it is void. [MQTT-3.2.2-5]
     fn forget_session(&mut self) {
-        self.incoming = Incoming::new(self.options.receive_maximum.get());
+        self.incoming = incoming(&self.options);
         self.acks.clear();
         self.requeue_in_flight();
     }
@@ -152,11 +158,20 @@ impl Limits {
             keep_alive_secs: properties.server_keep_alive.unwrap_or(options.keep_alive_secs),
             session_expiry_secs: properties
                 .session_expiry_interval
-                .unwrap_or(options.session_expiry_secs),
+                .unwrap_or_else(|| session_expiry_secs(options)),
             has_wildcards: properties.wildcard_subscription_available != Some(false),
             has_shared_subscriptions: properties.shared_subscription_available != Some(false),
             has_subscription_identifiers: properties.subscription_identifiers_available
                 != Some(false),
         }
+    }
+}
+
+/// How long the session is kept if CONNACK does not say. Before version 5.0 the clean start says it.
+fn session_expiry_secs(options: &Options) -> u32 {
+    match options.version {
+        Version::V5_0 => options.session_expiry_secs,
+        _ if options.clean_start => 0,
+        _ => u32::MAX,
     }
 }

@@ -39,7 +39,7 @@ use std::time::Duration;
 
 use mqtt_protocol::alias::{ReceivedAliases, SentAliases};
 use mqtt_protocol::delivery::{Incoming, Outgoing};
-use mqtt_protocol::{Binary, Packet, QoS, ReasonCode};
+use mqtt_protocol::{Binary, Packet, QoS, ReasonCode, Version};
 
 use crate::message::Acknowledge;
 use crate::{Error, ErrorKind, Event, LogLevel, Moment, Op, Options, OwnedText};
@@ -60,8 +60,7 @@ pub(crate) struct Session {
     phase: Phase,
     /// What the server knows it by, from the first connection to the last. [MQTT-3.1.3-2]
     client_id: OwnedText,
-    /// Whether the server may have a session of ours that is to go on.
-    has_state: bool,
+    memory: Memory,
     /// What the server granted; `None` before the first CONNACK.
     limits: Option<Limits>,
     connected_at: Moment,
@@ -83,6 +82,17 @@ pub(crate) struct Session {
     counts: Counts,
     /// Whether the program left before all was done.
     left_something: bool,
+}
+
+/// What this end remembers of earlier connections, and so what CONNECT asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Memory {
+    /// Nothing, and the session is to be a new one.
+    Fresh,
+    /// Nothing, but what the server may remember is not to be thrown away.
+    Unknown,
+    /// A session that is to go on.
+    Kept,
 }
 
 /// Where the session stands.
@@ -228,7 +238,7 @@ impl Session {
         now: Moment,
     ) -> Self {
         let mut outgoing = Outgoing::new(options.maximum_in_flight.get());
-        if !options.clean_start {
+        if options.adopts_session {
             // The server may remember QoS 2 identifiers of an earlier run; chance keeps clear of them.
             outgoing.continue_from(
                 mqtt_protocol::PacketId::new(seed as u16).unwrap_or(mqtt_protocol::PacketId::FIRST),
@@ -237,7 +247,11 @@ impl Session {
         Self {
             phase: Phase::Opening { deadline: now + options.connect_timeout },
             client_id: options.client_id.clone(),
-            has_state: !options.clean_start,
+            memory: match (options.clean_start, options.adopts_session) {
+                (true, _) => Memory::Fresh,
+                (false, false) => Memory::Unknown,
+                (false, true) => Memory::Kept,
+            },
             limits: None,
             connected_at: now,
             outbox: Outbox::default(),
@@ -247,7 +261,7 @@ impl Session {
             queue: Queue::new(options.queue),
             outgoing,
             sent_aliases: SentAliases::default(),
-            incoming: Incoming::new(options.receive_maximum.get()),
+            incoming: incoming(&options),
             received_aliases: ReceivedAliases::default(),
             acks: Acks::default(),
             acknowledger,
@@ -376,18 +390,29 @@ impl Session {
     /// Writes a packet for which the server's limit leaves room in any case, and that no window
     /// delays. [MQTT-3.3.4-8] [MQTT-4.9.0-3]
     fn send(&mut self, mut packet: Packet<'_>) {
-        let maximum = self.maximum_packet_size();
-        if packet.encode_within(maximum, self.outbox.bytes()).is_err() {
+        let (version, maximum) = (self.version(), self.maximum_packet_size());
+        if packet.encode_as(version, maximum, self.outbox.bytes()).is_err() {
             // [MQTT-3.2.2-15]
             packet.strip_diagnostics();
-            let _ = packet.encode_within(maximum, self.outbox.bytes());
+            let _ = packet.encode_as(version, maximum, self.outbox.bytes());
         }
+    }
+
+    /// The form of packets; what they mean is said in terms of 5.0.
+    fn version(&self) -> Version {
+        self.options.version
     }
 
     /// The largest packet the server takes. [MQTT-3.2.2-15]
     fn maximum_packet_size(&self) -> usize {
         self.limits.map_or(usize::MAX, |limits| limits.maximum_packet_size as usize)
     }
+}
+
+/// Nothing received yet. A server of an older version cannot be told of a Receive Maximum.
+fn incoming(options: &Options) -> Incoming {
+    let announced = options.receive_maximum.get();
+    Incoming::new(if options.version.has_properties() { announced } else { u16::MAX })
 }
 
 fn violation(detail: &'static str) -> mqtt_protocol::DecodeError {

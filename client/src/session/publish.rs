@@ -10,7 +10,7 @@ use mqtt_protocol::{
 
 use super::requests::{Awaited, deadline};
 use super::*;
-use crate::{Attachment, Draft, Message};
+use crate::{Attachment, Draft, Message, older};
 
 /// A request: a message that asks for an answer.
 #[derive(Clone, Debug)]
@@ -35,6 +35,7 @@ impl Session {
         is_reported: bool,
         now: Moment,
     ) -> Result<Op, Error> {
+        older::check_message(self.version(), draft)?;
         let op = self.next_op();
         let report = if is_reported { Report::Always(op) } else { Report::Failure };
         self.enqueue(draft, report, now)?;
@@ -46,6 +47,7 @@ impl Session {
     /// # Errors
     /// As for [`publish`](Self::publish), or its correlation data are those of another request.
     pub(crate) fn request(&mut self, request: Request<'_>, now: Moment) -> Result<Op, Error> {
+        older::check_request(self.version())?;
         if self.requests.is_full() {
             return Err(Error::new(ErrorKind::Full, "too many requests are running"));
         }
@@ -85,7 +87,7 @@ impl Session {
 
     fn enqueue(&mut self, draft: &Draft<'_>, report: Report, now: Moment) -> Result<(), Error> {
         if self.is_connected() {
-            self.check_limits(draft.qos, draft.retain)?;
+            check_limits(self.limits, draft.qos, draft.retain)?;
         }
         match self.phase {
             Phase::Connected if self.queue.is_empty() && self.outbox.has_room() => {
@@ -116,19 +118,6 @@ impl Session {
             self.finish_publish(oldest.report, oldest.message.attachment, Err(error), now);
         }
         result
-    }
-
-    /// What the server does not offer is not sent. [MQTT-3.2.2-11] [MQTT-3.2.2-14]
-    fn check_limits(&self, qos: QoS, retain: bool) -> Result<(), Error> {
-        match &self.limits {
-            Some(limits) if qos > limits.maximum_qos => {
-                Err(Error::unsupported(ReasonCode::QoSNotSupported))
-            }
-            Some(limits) if retain && !limits.has_retain => {
-                Err(Error::unsupported(ReasonCode::RetainNotSupported))
-            }
-            _ => Ok(()),
-        }
     }
 
     /// Sends what waits in the queue, as far as the outbox and the server's window have room.
@@ -163,7 +152,9 @@ impl Session {
         let attachment = queued.message.attachment.clone();
         let result = if queued.is_expired(now) {
             Err(Error::new(ErrorKind::Expired, "expired before it could be sent"))
-        } else if let Err(error) = self.check_limits(queued.message.qos, queued.message.retain) {
+        } else if let Err(error) =
+            check_limits(self.limits, queued.message.qos, queued.message.retain)
+        {
             Err(error)
         } else if let Some(qos) = acknowledged {
             self.begin(qos, queued, now)
@@ -216,9 +207,9 @@ impl Session {
         draft: &Draft<'_>,
         expiry_secs: Option<u32>,
     ) -> Result<(), Error> {
-        let maximum = self.maximum_packet_size();
+        let form = (self.version(), self.maximum_packet_size());
         let bytes = self.outbox.bytes();
-        write_publish(bytes, &mut self.sent_aliases, maximum, delivery, draft, expiry_secs)?;
+        write_publish(bytes, &mut self.sent_aliases, form, delivery, draft, expiry_secs)?;
         self.counts.sent += 1;
         Ok(())
     }
@@ -226,18 +217,20 @@ impl Session {
     /// Sends again what an earlier connection left unfinished, in its order. [MQTT-4.4.0-1]
     fn resend(&mut self, now: Moment) {
         while self.outbox.has_room() {
-            let maximum = self.maximum_packet_size();
+            let form = (self.version(), self.maximum_packet_size());
+            let limits = self.limits;
             let Some((delivery, queued)) = self.outgoing.resend() else { break };
             // It was sent before, so it is not for this end to let it expire. [MQTT-4.3.3-7]
             let expiry = queued.expiry_left(now).map(|left| left.max(1));
             let draft = queued.message.draft();
-            let bytes = self.outbox.bytes();
-            let aliases = &mut self.sent_aliases;
-            if let Err(error) = write_publish(bytes, aliases, maximum, delivery, &draft, expiry)
+            let (bytes, aliases) = (self.outbox.bytes(), &mut self.sent_aliases);
+            let result = check_limits(limits, draft.qos, draft.retain)
+                .and_then(|()| Ok(write_publish(bytes, aliases, form, delivery, &draft, expiry)?));
+            if let Err(error) = result
                 && let Some(queued) = delivery.packet_id().and_then(|id| self.outgoing.abandon(id))
             {
                 let attachment = queued.message.attachment;
-                self.finish_publish(queued.report, attachment, Err(error.into()), now);
+                self.finish_publish(queued.report, attachment, Err(error), now);
             }
         }
     }
@@ -276,10 +269,12 @@ impl Session {
         self.send(Packet::PubRel(Ack::new(ack.packet_id, release)));
     }
 
-    /// Takes a PUBCOMP.
+    /// Takes a PUBCOMP. With PUBREC the server has taken the message over; that it has forgotten
+    /// the exchange since is no failure.
     pub(super) fn handle_pubcomp(&mut self, ack: &Ack<'_>, now: Moment) {
         if let Some(queued) = self.outgoing.pubcomp(ack.packet_id) {
-            self.finish_publish(queued.report, queued.message.attachment, outcome(ack), now);
+            let result = Ok(ReasonCode::Success);
+            self.finish_publish(queued.report, queued.message.attachment, result, now);
         }
     }
 
@@ -319,7 +314,9 @@ impl Session {
         let in_flight: Vec<_> = self.outgoing.drain().collect();
         // An identifier the server remembers must not name another message.
         let is_qos_2 = |queued: &Queued| queued.message.qos == QoS::ExactlyOnce;
-        self.has_state &= !in_flight.iter().any(|(_, entry)| is_qos_2(&entry.message));
+        if in_flight.iter().any(|(_, entry)| is_qos_2(&entry.message)) {
+            self.memory = Memory::Fresh;
+        }
         let waiting: Vec<Queued> = std::iter::from_fn(|| self.queue.pop()).collect();
         for queued in in_flight.into_iter().map(|(_, entry)| entry.message).chain(waiting) {
             let attachment = queued.message.attachment;
@@ -357,10 +354,23 @@ impl Session {
     }
 }
 
+/// What the server does not offer is not sent. [MQTT-3.2.2-11] [MQTT-3.2.2-14]
+fn check_limits(limits: Option<Limits>, qos: QoS, retain: bool) -> Result<(), Error> {
+    match limits {
+        Some(limits) if qos > limits.maximum_qos => {
+            Err(Error::unsupported(ReasonCode::QoSNotSupported))
+        }
+        Some(limits) if retain && !limits.has_retain => {
+            Err(Error::unsupported(ReasonCode::RetainNotSupported))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn write_publish(
     bytes: &mut Vec<u8>,
     aliases: &mut SentAliases,
-    maximum: usize,
+    (version, maximum): (Version, usize),
     delivery: Delivery,
     draft: &Draft<'_>,
     expiry_secs: Option<u32>,
@@ -381,7 +391,7 @@ fn write_publish(
         subscription_identifiers: SubscriptionIdentifiers::NONE,
         payload: draft.payload,
     });
-    packet.encode_within(maximum, bytes).inspect_err(|_| aliases.forget(topic))
+    packet.encode_as(version, maximum, bytes).inspect_err(|_| aliases.forget(topic))
 }
 
 /// What an acknowledgement says about its message.

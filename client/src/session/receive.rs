@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mqtt_protocol::delivery::Arrival;
-use mqtt_protocol::{Ack, DecodeError, Delivery, PacketId, Publish};
+use mqtt_protocol::{Ack, DecodeError, Delivery, PacketId, PacketType, Publish};
 
 use super::acks::Step;
 use super::*;
@@ -107,8 +107,15 @@ impl Session {
     /// The program is done with a message.
     ///
     /// # Errors
-    /// No such message waits for it.
+    /// No such message waits for it, or a client may not say that about one.
     pub(crate) fn acknowledge(&mut self, token: u64, reason: ReasonCode) -> Result<(), Error> {
+        // [MQTT-3.4.2-1] [MQTT-3.5.2-1]
+        let is_for_servers = reason == ReasonCode::NoMatchingSubscribers;
+        if is_for_servers || !reason.may_stand_in(PacketType::PubRec) {
+            return Err(Error::new(ErrorKind::Argument, "no reason to acknowledge with"));
+        }
+        // What the server cannot be told of is a message that was taken.
+        let reason = if self.version().has_properties() { reason } else { ReasonCode::Success };
         if !self.acks.settle(token, reason) {
             let detail = "the message was acknowledged, or its connection is gone";
             return Err(Error::new(ErrorKind::State, detail));

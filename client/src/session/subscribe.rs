@@ -4,7 +4,7 @@ use mqtt_protocol::{DecodeError, PacketId, SubAck, Subscription, TopicFilter};
 
 use super::subscriptions::{Filter, Purpose, Request, Route};
 use super::*;
-use crate::Attachment;
+use crate::{Attachment, older};
 
 /// A wish to receive messages.
 #[derive(Clone, Debug)]
@@ -48,6 +48,7 @@ impl Session {
         is_reported: bool,
     ) -> Result<Op, Error> {
         self.check_request(subscribe.subscriptions.len())?;
+        older::check_subscribe(self.version(), subscribe)?;
         if subscribe
             .subscriptions
             .iter()
@@ -155,8 +156,8 @@ impl Session {
         let Some(packet_id) = self.free_id() else {
             return self.subscriptions.waiting.push_back(request);
         };
-        let maximum = self.maximum_packet_size();
-        let encoded = request.encode(packet_id, maximum, self.limits, self.outbox.bytes());
+        let form = (self.version(), self.maximum_packet_size());
+        let encoded = request.encode(packet_id, form, self.limits, self.outbox.bytes());
         match encoded {
             Ok(()) => self.subscriptions.pending.push_back((packet_id, request)),
             Err(_) if request.purpose == Purpose::Renew && request.filters.len() > 1 => {
@@ -232,12 +233,15 @@ impl Session {
         let Purpose::Unsubscribe(op) = request.purpose else {
             return Err(violation("UNSUBACK for a SUBSCRIBE"));
         };
-        for (filter, reason) in request.filters.iter().zip(&unsuback.reasons) {
+        // Before version 5.0 UNSUBACK says yes without a code.
+        let mut reasons = unsuback.reasons.clone();
+        reasons.resize(request.filters.len(), ReasonCode::Success);
+        for (filter, reason) in request.filters.iter().zip(&reasons) {
             if !reason.is_error() {
                 self.subscriptions.forget(&filter.filter);
             }
         }
-        let (result, reasons) = (outcome(unsuback), unsuback.reasons.clone());
+        let result = outcome(unsuback);
         if op.is_some() || result.is_err() {
             self.events.push(Event::UnsubscribeDone { op, result, reasons });
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use mqtt_protocol::{
     DecodeError, EncodeError, Packet, PacketId, QoS, RetainHandling, SubAck, SubscribeProperties,
     Subscription, SubscriptionIdentifier, SubscriptionIdentifiers, TopicFilter, TopicName,
-    Unsubscribe, UnsubscribeProperties,
+    Unsubscribe, UnsubscribeProperties, Version,
 };
 
 use super::subscribe::Subscribe;
@@ -176,7 +176,8 @@ impl Subscriptions {
         let Some((_, request)) = position.and_then(|index| self.pending.remove(index)) else {
             return Ok(None);
         };
-        if request.filters.len() != answer.reasons.len() {
+        // Only an UNSUBACK from before version 5.0 can do without codes.
+        if !answer.reasons.is_empty() && request.filters.len() != answer.reasons.len() {
             return Err(violation("an answer with another number of reason codes than filters"));
         }
         Ok(Some(request))
@@ -254,7 +255,7 @@ impl Request {
     pub(super) fn encode(
         &self,
         packet_id: PacketId,
-        maximum: usize,
+        (version, maximum): (Version, usize),
         limits: Option<Limits>,
         bytes: &mut Vec<u8>,
     ) -> Result<(), EncodeError> {
@@ -276,7 +277,7 @@ impl Request {
                 subscriptions: self.filters.iter().map(Filter::subscription).collect(),
             }),
         };
-        packet.encode_within(maximum, bytes)
+        packet.encode_as(version, maximum, bytes)
     }
 
     pub(super) fn halve(mut self) -> (Self, Self) {

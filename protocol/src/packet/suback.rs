@@ -29,6 +29,10 @@ impl<'a> SubAck<'a> {
         if codes.is_empty() {
             return Err(DecodeError::protocol("an answer without reason codes"));
         }
+        let has_one_failure = !reader.version().has_properties();
+        if has_one_failure && codes.iter().any(|&code| code > ReasonCode::UnspecifiedError.code()) {
+            return Err(DecodeError::protocol("a return code that SUBACK does not have"));
+        }
         let reasons =
             codes.iter().map(|&code| reason_code(code, kind)).collect::<Result<_, _>>()?;
         Ok(Self { packet_id, properties, reasons })

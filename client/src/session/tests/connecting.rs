@@ -142,6 +142,33 @@ fn a_session_that_ended_with_its_connection_cannot_be_present() {
     dialogue.client(&[Packet::Disconnect(Disconnect::new(ReasonCode::ProtocolError))]);
 }
 
+/// A program that wants what the server has cannot have it without this end's part of the session.
+/// [MQTT-3.2.2-4]
+#[test]
+fn a_session_of_an_earlier_run_is_not_taken_for_ours() {
+    let mut dialogue = Dialogue::new(Options { clean_start: false, ..options() });
+    let bytes = dialogue.connect(true, ConnAckProperties::default());
+    assert!(!connect(&bytes).clean_start);
+    dialogue.client(&[Packet::Disconnect(Disconnect::new(ReasonCode::ProtocolError))]);
+    dialogue.session.handle_closed(Error::new(ErrorKind::Lost, "closed"), dialogue.now);
+    let expected = ["connect failed: Protocol, retry false", "stopped: Protocol"];
+    assert_eq!(dialogue.events(), expected, "another attempt would find it again");
+
+    let mut dialogue = Dialogue::new(Options { clean_start: false, ..options() });
+    dialogue.connect(false, ConnAckProperties::default());
+    assert_eq!(dialogue.events(), ["connected"]);
+}
+
+/// [MQTT-3.2.2-4]
+#[test]
+fn a_session_that_the_program_vouches_for_is_gone_on_with() {
+    let options = Options { clean_start: false, adopts_session: true, ..options() };
+    let mut dialogue = Dialogue::new(options);
+    let bytes = dialogue.connect(true, ConnAckProperties::default());
+    assert!(!connect(&bytes).clean_start);
+    assert_eq!(dialogue.events(), ["connected, session present"]);
+}
+
 /// [MQTT-3.1.2-23]
 #[test]
 fn a_session_that_lives_on_is_gone_on_with() {
@@ -264,6 +291,14 @@ fn a_client_whose_session_was_taken_over_does_not_fight_for_it() {
     let mut dialogue = Dialogue::connected();
     dialogue.server(Packet::Disconnect(Disconnect::new(ReasonCode::SessionTakenOver)));
     assert_eq!(dialogue.events(), ["disconnected: Refused, retry false", "stopped: Refused"]);
+}
+
+/// [MQTT-3.14.2-1]
+#[test]
+fn a_server_gives_no_reason_that_only_clients_have() {
+    let mut dialogue = Dialogue::connected();
+    dialogue.server(Packet::Disconnect(Disconnect::new(ReasonCode::DisconnectWithWill)));
+    dialogue.client(&[Packet::Disconnect(Disconnect::new(ReasonCode::ProtocolError))]);
 }
 
 /// [MQTT-3.14.2-2]

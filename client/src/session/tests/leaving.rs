@@ -129,6 +129,7 @@ fn a_farewell_that_a_client_may_not_say_is_refused() {
     let mut dialogue = Dialogue::connected();
     for farewell in [
         Farewell { reason: ReasonCode::Banned, ..Farewell::default() },
+        Farewell { reason: ReasonCode::ServerBusy, ..Farewell::default() },
         Farewell { session_expiry_secs: Some(60), ..Farewell::default() },
     ] {
         let refused = dialogue.session.disconnect(farewell, dialogue.now, dialogue.now);

@@ -3,6 +3,7 @@
 mod connecting;
 mod duties;
 mod leaving;
+mod older;
 mod publishing;
 mod receiving;
 mod requesting;
@@ -14,7 +15,7 @@ use std::time::Duration;
 
 use mqtt_protocol::{
     Ack, ConnAck, ConnAckProperties, Decoded, Delivery, Packet, PacketId, Publish, QoS, ReasonCode,
-    SubAck, TopicFilter, TopicName, decode,
+    SubAck, TopicFilter, TopicName, Version, decode_as,
 };
 
 use super::{Demand, Session};
@@ -100,7 +101,7 @@ impl Dialogue {
     #[allow(clippy::needless_pass_by_value, reason = "a dialogue reads better without references")]
     fn server(&mut self, packet: Packet<'_>) {
         let mut bytes = Vec::new();
-        packet.encode(&mut bytes).unwrap();
+        packet.encode_as(self.session.version(), usize::MAX, &mut bytes).unwrap();
         assert_eq!(self.session.handle_input(&bytes, self.now), bytes.len());
     }
 
@@ -117,7 +118,7 @@ impl Dialogue {
     #[track_caller]
     fn client(&mut self, expected: &[Packet<'_>]) {
         let bytes = self.output();
-        assert_eq!(packets(&bytes), expected);
+        assert_eq!(packets_as(self.session.version(), &bytes), expected);
     }
 
     /// What the program is told, in words.
@@ -147,10 +148,15 @@ impl Dialogue {
 
 /// The packets in some bytes.
 #[track_caller]
-fn packets(mut bytes: &[u8]) -> Vec<Packet<'_>> {
+fn packets(bytes: &[u8]) -> Vec<Packet<'_>> {
+    packets_as(Version::V5_0, bytes)
+}
+
+#[track_caller]
+fn packets_as(version: Version, mut bytes: &[u8]) -> Vec<Packet<'_>> {
     let mut packets = Vec::new();
     while !bytes.is_empty() {
-        let Ok(Decoded::Packet { packet, length }) = decode(bytes, usize::MAX) else {
+        let Ok(Decoded::Packet { packet, length }) = decode_as(version, bytes, usize::MAX) else {
             panic!("the client writes whole and valid packets, not {bytes:02x?}");
         };
         packets.push(packet);

@@ -80,6 +80,34 @@ fn a_pubrel_nobody_knows_is_answered_so() {
     dialogue.client(&[Packet::PubComp(unknown)]);
 }
 
+/// [MQTT-4.3.3-8] [MQTT-4.3.3-10]
+#[test]
+fn a_repeat_before_the_program_is_done_is_answered_once() {
+    let mut dialogue = Dialogue::connected();
+    dialogue.server(publish(exactly_once(5), "a"));
+    dialogue.server(publish(again(exactly_once(5)), "a"));
+    let tokens = take(&mut dialogue);
+    assert_eq!(tokens.len(), 1);
+    dialogue.client(&[]);
+    done(&mut dialogue, tokens[0]);
+    dialogue.client(&[Packet::PubRec(ack(5))]);
+}
+
+/// [MQTT-3.4.2-1] [MQTT-3.5.2-1]
+#[test]
+fn a_reason_that_only_a_server_has_is_no_acknowledgement() {
+    let mut dialogue = Dialogue::connected();
+    dialogue.server(publish(once(1), "a"));
+    let tokens = take(&mut dialogue);
+    for reason in [ReasonCode::NoMatchingSubscribers, ReasonCode::ServerBusy] {
+        let refused = dialogue.session.acknowledge(tokens[0], reason).unwrap_err();
+        assert_eq!(refused.kind, ErrorKind::Argument);
+    }
+    dialogue.client(&[]);
+    done(&mut dialogue, tokens[0]);
+    dialogue.client(&[Packet::PubAck(ack(1))]);
+}
+
 /// [MQTT-4.3.3-9]
 #[test]
 fn a_message_the_program_refuses_is_new_when_it_comes_again() {
@@ -155,7 +183,7 @@ fn aliases_up_to_our_maximum_are_understood_and_end_with_the_connection() {
     dialogue.break_and_wait();
     dialogue.connect(false, ConnAckProperties::default());
     dialogue.server(aliased(PublishTopic::Alias(alias)));
-    dialogue.client(&[Packet::Disconnect(Disconnect::new(ReasonCode::TopicAliasInvalid))]);
+    dialogue.client(&[Packet::Disconnect(Disconnect::new(ReasonCode::ProtocolError))]);
 }
 
 /// [MQTT-3.1.2-26]
