@@ -1,5 +1,5 @@
-//! A compact MQTT 5.0 broker: a pure [`core`] that decides, a [`shell`] that moves bytes, and a
-//! [`store`] that keeps.
+//! A compact MQTT 5.0 broker: a pure [`core`] that decides, a [`shell`] that moves bytes, a
+//! [`store`] that keeps, and [`users`] who are known.
 //!
 //! ```no_run
 //! use mqtt_broker::shell::{Options, Server};
@@ -18,3 +18,4 @@
 pub mod core;
 pub mod shell;
 pub mod store;
+pub mod users;

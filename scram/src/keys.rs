@@ -43,8 +43,11 @@ impl fmt::Debug for Password {
     }
 }
 
-/// Text as SASLprep has it.
-pub(crate) fn prepare(text: &str) -> Result<String, Error> {
+/// A name or a password in the one form that SASLprep gives all ways to type it.
+///
+/// # Errors
+/// It is empty, or has characters it must not have.
+pub fn prepare(text: &str) -> Result<String, Error> {
     let prepared = stringprep::saslprep(text).map_err(|_| Error::Text)?;
     if prepared.is_empty() { Err(Error::Text) } else { Ok(prepared.into_owned()) }
 }

@@ -8,6 +8,7 @@ use mqtt_protocol::{
     PacketType, ReasonCode, Text,
 };
 
+use super::authentication::Proved;
 use super::connection::State;
 use super::message::Message;
 use super::session::{Session, SessionId, StoredWill};
@@ -29,13 +30,31 @@ impl Core {
         if let Some(connection) = self.connection(from) {
             connection.speak_as(connect);
         }
+        self.authenticate(from, connect, now);
+    }
+
+    /// Goes on with a CONNECT when it is clear who the client is.
+    pub(super) fn welcome(
+        &mut self,
+        from: ConnectionId,
+        connect: &Connect<'_>,
+        proved: Proved<'_>,
+        now: Instant,
+    ) {
         if let Err(reason) = self.check_connect(connect) {
             return self.refuse(from, reason);
         }
         // [MQTT-3.1.3-6] [MQTT-3.1.3-7] [MQTT-3.2.2-16]
         let assigned = connect.client_id.is_empty().then(|| self.assign_client_id());
         let client_id = assigned.as_deref().unwrap_or(&connect.client_id);
-        let granted = self.grant(connect, assigned.as_deref());
+        let mut granted = self.grant(connect, assigned.as_deref());
+        if let Some(connection) = self.connection(from) {
+            connection.user = proved.user;
+            // [MQTT-4.12.0-5]
+            let method = connection.method.and_then(|name| Text::new(name).ok());
+            granted.authentication_method = method;
+            granted.authentication_data = proved.data;
+        }
         if connect.properties.maximum_packet_size.is_some_and(|it| !fits(it, &granted)) {
             return self.refuse(from, ReasonCode::PacketTooLarge);
         }
@@ -49,10 +68,6 @@ impl Core {
     /// What can be wrong with a CONNECT that is well formed. [MQTT-3.1.4-1] [MQTT-3.1.4-2]
     fn check_connect(&self, connect: &Connect<'_>) -> Result<(), ReasonCode> {
         let limits = &self.config.limits;
-        // [MQTT-4.12.0-1]
-        if connect.properties.authentication_method.is_some() {
-            return Err(ReasonCode::BadAuthenticationMethod);
-        }
         if let Some(will) = &connect.will
             && (will.topic.is_reserved() || !limits.allow_topic(will.topic.as_str()))
         {
@@ -152,8 +167,8 @@ impl Core {
     /// Confirms the connection. [MQTT-3.1.4-5] [MQTT-3.2.0-1] [MQTT-3.2.0-2] [MQTT-3.2.2-2]
     /// [MQTT-3.2.2-3]
     ///
-    /// It says nothing of response topics, asked or not, nor of authentication, for which nobody
-    /// has asked. [MQTT-3.1.2-28] [MQTT-4.12.0-6]
+    /// It says nothing of response topics, asked or not, nor of authentication to those who have
+    /// not asked for it. [MQTT-3.1.2-28] [MQTT-4.12.0-6]
     fn accept(
         &mut self,
         to: ConnectionId,
@@ -210,17 +225,20 @@ impl Core {
     pub(super) fn fail(&mut self, id: ConnectionId, error: DecodeError, now: Instant) {
         let Some(connection) = self.connection(id) else { return };
         match connection.state {
-            State::Handshake if error.reason.may_stand_in(PacketType::ConnAck) => {
-                self.refuse(id, error.reason);
+            state if state.is_before_connack() => {
+                if error.reason.may_stand_in(PacketType::ConnAck) {
+                    self.refuse(id, error.reason);
+                } else {
+                    self.close(id);
+                }
             }
-            State::Handshake => drop(self.close(id)),
             State::Open(_) if error.reason.may_stand_in(PacketType::Disconnect) => {
                 self.disconnect(id, error.reason, error.detail, now);
             }
             // Only what is wrong with a CONNECT has no code there, and a second one is wrong anyway.
             // [MQTT-3.1.0-2] [MQTT-3.14.2-1]
             State::Open(_) => self.disconnect(id, ReasonCode::ProtocolError, error.detail, now),
-            State::Closing => {}
+            _ => {}
         }
     }
 

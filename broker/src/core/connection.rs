@@ -1,5 +1,6 @@
 //! A connection: what lasts as long as the network connection and no longer, and its outbox.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use mqtt_protocol::alias::{ReceivedAliases, SentAliases};
@@ -7,6 +8,7 @@ use mqtt_protocol::{
     ConnAck, Connect, Disconnect, EncodeError, Packet, Publish, PublishTopic, Version,
 };
 
+use super::authentication::Exchange;
 use super::limits::Limits;
 use super::session::SessionId;
 use super::time::Instant;
@@ -32,6 +34,12 @@ pub(super) struct Connection {
     /// The form of what goes back and forth: that of the client's CONNECT.
     pub(super) version: Version,
     pub(super) outbox: Outbox,
+    /// Who the client has proved to be.
+    pub(super) user: Option<Arc<str>>,
+    /// The authentication method of CONNECT. [MQTT-4.12.0-5]
+    pub(super) method: Option<&'static str>,
+    /// The proof of who the client is, while it is under way.
+    pub(super) exchange: Option<Box<Exchange>>,
     /// When the client was last heard. [MQTT-3.1.2-22]
     pub(super) last_heard: Instant,
     /// How long it may stay silent; `None` is for ever.
@@ -44,18 +52,31 @@ pub(super) struct Connection {
 }
 
 /// ```text
-///  Handshake ──CONNECT accepted──► Open ──DISCONNECT, error, takeover, timeout──► Closing
-///      └──────refused, error, timeout───────────────────────────────────────────────▲
+///  Handshake ──────────────CONNECT accepted──► Open ──DISCONNECT, error, takeover, timeout──► Closing
+///      ├──► Authenticating ──AUTH accepted────────┤                                               │
+///      ├──► Checking ────────password accepted────┘                                               │
+///      └───────┴─refused, error, timeout──────────────────────────────────────────────────────────┘
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
     /// CONNECT has not come. [MQTT-3.1.0-1]
     Handshake,
+    /// The client is to prove with AUTH who it is.
+    Authenticating,
+    /// The shell checks the client's password; what comes in waits.
+    Checking,
     /// The client uses this session.
     Open(SessionId),
     /// What is in the outbox is the last that is sent, what comes in is ignored.
     /// [MQTT-3.14.4-1] [MQTT-3.1.4-6]
     Closing,
+}
+
+impl State {
+    /// Whether CONNECT has not come, or has not been answered.
+    pub(super) const fn is_before_connack(self) -> bool {
+        matches!(self, Self::Handshake | Self::Authenticating | Self::Checking)
+    }
 }
 
 impl Connection {
@@ -65,6 +86,9 @@ impl Connection {
             state: State::Handshake,
             version: Version::default(),
             outbox: Outbox::default(),
+            user: None,
+            method: None,
+            exchange: None,
             last_heard: now,
             patience: None,
             received_aliases: ReceivedAliases::default(),
@@ -99,7 +123,7 @@ impl Connection {
     pub(super) const fn session(&self) -> Option<SessionId> {
         match self.state {
             State::Open(session) => Some(session),
-            State::Handshake | State::Closing => None,
+            _ => None,
         }
     }
 

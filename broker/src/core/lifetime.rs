@@ -51,7 +51,7 @@ impl Core {
 
     fn has_meaning(&self, timer: Timer) -> bool {
         match timer {
-            Timer::Handshake(id) => self.state(id) == Some(State::Handshake),
+            Timer::Handshake(id) => self.is_before_connack(id),
             Timer::KeepAlive(id) => matches!(self.state(id), Some(State::Open(_))),
             Timer::Will(id, epoch) | Timer::SessionExpiry(id, epoch) => self.is_away(id, epoch),
             Timer::RetainedExpiry => true,
@@ -65,9 +65,13 @@ impl Core {
     }
 
     fn check_handshake(&mut self, id: ConnectionId) {
-        if self.state(id) == Some(State::Handshake) {
+        if self.is_before_connack(id) {
             self.close(id);
         }
+    }
+
+    fn is_before_connack(&self, id: ConnectionId) -> bool {
+        self.state(id).is_some_and(State::is_before_connack)
     }
 
     /// Ends the connection if its client was silent for too long, else looks again when it

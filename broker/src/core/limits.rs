@@ -5,7 +5,8 @@ use std::time::Duration;
 /// What a broker grants its clients.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// How long a connection may take until its CONNECT is complete.
+    /// How long a connection may take until its CONNECT is complete and its client has proved who
+    /// it is.
     pub connect_timeout: Duration,
     /// The largest CONNECT, in bytes.
     pub maximum_connect_size: usize,
@@ -38,6 +39,10 @@ pub struct Limits {
     pub maximum_session_expiry: Duration,
     /// How many sessions there are, at most; a further one is refused with 0x97.
     pub maximum_sessions: usize,
+    /// How many passwords are checked at once; each check takes a core and 19 MiB.
+    pub maximum_password_checks: usize,
+    /// How many passwords wait to be checked, at most; a further one is refused with 0x89.
+    pub maximum_password_queue: usize,
 }
 
 impl Default for Limits {
@@ -59,6 +64,8 @@ impl Default for Limits {
             maximum_retained_messages: 10_000,
             maximum_session_expiry: Duration::from_secs(7 * 24 * 60 * 60),
             maximum_sessions: 10_000,
+            maximum_password_checks: 2,
+            maximum_password_queue: 64,
         }
     }
 }

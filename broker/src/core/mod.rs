@@ -6,6 +6,7 @@
 //!
 //! | module | idea |
 //! | --- | --- |
+//! | `authentication` | who a client is |
 //! | `connect` | CONNECT, takeover, the end of a connection |
 //! | `publish` | messages that come in, and the QoS 1 and 2 steps of both directions |
 //! | `deliver` | messages that go out |
@@ -14,6 +15,7 @@
 //! | `room_clock` | the clock at `$clock/now` |
 //! | `router`, `retained`, `session`, `connection`, `message` | what is kept |
 
+mod authentication;
 mod connect;
 pub mod connection;
 mod deliver;
@@ -36,6 +38,8 @@ use std::collections::{HashMap, VecDeque};
 use mqtt_protocol::{DecodeError, Decoded, Packet, ReasonCode, Version, decode_as};
 use slab::Slab;
 
+use self::authentication::Checks;
+pub use self::authentication::{Access, NonceSecret};
 pub use self::connection::ConnectionId;
 use self::connection::{Connection, State, WriteRight};
 use self::limits::Limits;
@@ -45,6 +49,7 @@ use self::session::{Session, SessionId};
 pub use self::snapshot::{Change, SavedSession};
 use self::time::{Instant, WallClock};
 use self::timers::{Timer, Timers};
+use crate::users::PasswordCheck;
 
 /// What a core is told at its beginning and never again.
 #[derive(Clone, Debug)]
@@ -55,6 +60,8 @@ pub struct Config {
     pub wall_clock: WallClock,
     /// A name for this run of the broker, which no other run has; the room clock's, too.
     pub run_id: String,
+    /// Who may connect.
+    pub access: Access,
 }
 
 /// What the shell has to do.
@@ -66,6 +73,9 @@ pub enum Output {
     Close(ConnectionId),
     /// Keep this for the next run of the broker.
     Store(Change),
+    /// Find out, without holding up others, whether the password of a client is right, and tell
+    /// with [`Core::handle_password_checked`].
+    CheckPassword(ConnectionId, PasswordCheck),
 }
 
 /// What the core made of some bytes.
@@ -101,6 +111,9 @@ pub struct Core {
     epoch: u64,
     /// Counts the client ids the broker made.
     assigned_client_ids: u64,
+    /// Counts the nonces.
+    nonces: u64,
+    checks: Checks,
     router: Router,
     retained: Retained,
     /// Whether a timer for expired retained messages is set.
@@ -124,6 +137,8 @@ impl Core {
             client_ids: HashMap::new(),
             epoch: 0,
             assigned_client_ids: 0,
+            nonces: 0,
+            checks: Checks::default(),
             router: Router::default(),
             retained: Retained::default(),
             retained_expiry_is_set: false,
@@ -157,6 +172,9 @@ impl Core {
                 Err(error) => self.fail(from, error, now),
             }
         }
+        if self.state(from) == Some(State::Checking) {
+            return Received { consumed, needed: usize::MAX };
+        }
         // Nothing is processed behind the packet that closed the connection. [MQTT-3.1.4-6]
         Received { consumed: bytes.len(), needed: usize::MAX }
     }
@@ -174,9 +192,9 @@ impl Core {
         let limits = &self.config.limits;
         let connection = self.connections.get(id.index())?;
         let maximum = match self.state(id)? {
-            State::Handshake => limits.maximum_connect_size,
+            State::Handshake | State::Authenticating => limits.maximum_connect_size,
             State::Open(_) => limits.maximum_packet_size as usize,
-            State::Closing => return None,
+            State::Checking | State::Closing => return None,
         };
         Some((connection.version, maximum))
     }
@@ -186,8 +204,9 @@ impl Core {
         let Some(connection) = self.connection(from) else { return };
         let handled = match connection.state {
             State::Handshake => self.handle_first_packet(from, packet, now),
+            State::Authenticating => self.handle_before_connack(from, &packet, now),
             State::Open(session) => self.handle_client_packet(from, session, packet, now),
-            State::Closing => Ok(()),
+            State::Checking | State::Closing => Ok(()),
         };
         if let Err(error) = handled {
             self.fail(from, error, now);
@@ -230,7 +249,7 @@ impl Core {
             Packet::Disconnect(disconnect) => {
                 self.handle_disconnect(from, session, &disconnect, now)?;
             }
-            Packet::Auth(_) => return Err(protocol_error("AUTH without enhanced authentication")),
+            Packet::Auth(auth) => self.handle_auth(from, &auth, now)?,
             // [MQTT-3.1.0-2]
             Packet::Connect(_) => return Err(protocol_error("a second CONNECT")),
             Packet::ConnAck(_) | Packet::SubAck(_) | Packet::UnsubAck(_) | Packet::PingResp => {
@@ -280,11 +299,15 @@ impl Core {
 
     /// Whether so much waits to be written that no more should be read from the client: it asks
     /// and does not take the answers. What is published for it does not fill its outbox that far.
+    /// Nor is anything read while its password is checked.
     pub fn is_congested(&self, id: ConnectionId) -> bool {
         let limits = &self.config.limits;
         let limit = limits.maximum_outbox + limits.maximum_packet_size as usize;
-        self.state(id).is_some_and(|state| state != State::Closing)
-            && self.connections[id.index()].outbox.bytes.len() > limit
+        match self.state(id) {
+            None | Some(State::Closing) => false,
+            Some(State::Checking) => true,
+            Some(_) => self.connections[id.index()].outbox.bytes.len() > limit,
+        }
     }
 
     /// Whether the connection is to be closed once its outbox is written.

@@ -117,10 +117,15 @@ impl<R: AsyncRead + Unpin> Inlet<'_, R> {
     /// Reads until the end, whether that comes in peace or not. Of a connection that is closing
     /// too: to close with bytes unread would reset it and could cost the peer its last packet.
     async fn read_all(&mut self) {
-        while let Some(is_congested) = poll_fn(|cx| self.poll_read(cx)).await {
+        while let Some(mut is_congested) = poll_fn(|cx| self.poll_read(cx)).await {
             // Who does not take answers may ask no more questions.
-            while is_congested && self.hub.is_congested(self.id) {
-                self.wire.relieved.notified().await;
+            while is_congested {
+                if self.hub.is_congested(self.id) {
+                    self.wire.relieved.notified().await;
+                } else {
+                    // What came behind a CONNECT has waited for its answer.
+                    is_congested = self.take(&[], self.hub.now());
+                }
             }
         }
     }

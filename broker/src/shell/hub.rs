@@ -5,12 +5,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::time::Instant as ShellInstant;
 
+use super::checks::Checks;
 use super::socket::Socket;
 use crate::core::time::Instant;
 use crate::core::{Change, ConnectionId, Core, Output, Taken};
 use crate::store::Writer;
+use crate::users::PasswordCheck;
 
 /// What all tasks of the broker share.
 pub(super) struct Hub {
@@ -18,7 +21,12 @@ pub(super) struct Hub {
     clock: Clock,
     timer: Notify,
     drained: Notify,
+    /// Where passwords go to be checked; the core bounds how many are there at once.
+    checks: UnboundedSender<Check>,
 }
+
+/// A password to check, and whose it is.
+pub(super) type Check = (ConnectionId, PasswordCheck);
 
 /// Tells the core's time.
 #[derive(Clone, Copy)]
@@ -75,9 +83,17 @@ pub(super) struct Wire {
 }
 
 impl Hub {
-    pub(super) fn new(core: Core, store: Option<Writer>, clock: Clock) -> Self {
+    pub(super) fn new(core: Core, store: Option<Writer>, clock: Clock) -> (Self, Checks) {
         let state = State { core, wires: Vec::new(), store, wake_at: None };
-        Self { state: Mutex::new(state), clock, timer: Notify::new(), drained: Notify::new() }
+        let (checks, ordered) = unbounded_channel();
+        let hub = Self {
+            state: Mutex::new(state),
+            clock,
+            timer: Notify::new(),
+            drained: Notify::new(),
+            checks,
+        };
+        (hub, Checks(ordered))
     }
 
     /// The core's time.
@@ -121,6 +137,17 @@ impl Hub {
         let is_congested = state.core.is_congested(from);
         self.act(state);
         (received.consumed, is_congested)
+    }
+
+    /// A password was checked: its client is answered, and heard again.
+    pub(super) fn password_checked(&self, id: ConnectionId, is_right: bool) {
+        let mut state = self.lock();
+        state.core.handle_password_checked(id, is_right, self.now());
+        let wire = state.wire(id);
+        self.act(state);
+        if let Some(wire) = wire {
+            wire.relieved.notify_one();
+        }
     }
 
     /// The network connection is gone.
@@ -208,6 +235,8 @@ impl Hub {
                     wire.wake.notify_one();
                 }
                 Output::Store(change) => state.store(change),
+                // Without a receiver the broker is ending.
+                Output::CheckPassword(id, check) => drop(self.checks.send((id, check))),
             }
         }
         self.wake_timers(&mut state);

@@ -6,6 +6,7 @@
 //! Encrypted and WebSocket connections are written by their own tasks alone.
 
 mod address;
+mod checks;
 mod connection;
 mod hub;
 mod listener;

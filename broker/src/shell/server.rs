@@ -4,20 +4,22 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tracing::info;
 
 use super::address::Address;
+use super::checks::Checks;
 use super::hub::{Clock, Hub};
 use super::listener::{Listener, Terms};
 use super::tls::{TlsError, TlsFiles};
 use crate::core::limits::Limits;
 use crate::core::time::WallClock;
-use crate::core::{Config, Core};
+use crate::core::{Access, Config, Core, NonceSecret};
 use crate::store::{self, RedbStore, Writer};
+use crate::users::{Users, UsersError};
 
 /// How long clients may take to accept their DISCONNECT when the broker stops.
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(2);
@@ -31,7 +33,10 @@ pub struct Options {
     pub state_dir: Option<PathBuf>,
     /// The certificate for encrypted addresses.
     pub tls: Option<TlsFiles>,
-    /// Whether clients from other machines need no authentication.
+    /// Who can log in; without a file, nobody.
+    pub password_file: Option<PathBuf>,
+    /// Whether clients may connect that do not say who they are: without a password file those
+    /// from other machines, with one any at all.
     pub allow_anonymous: bool,
     /// What clients are granted.
     pub limits: Limits,
@@ -40,6 +45,7 @@ pub struct Options {
 /// A broker that listens.
 pub struct Server {
     hub: Arc<Hub>,
+    checks: Checks,
     listeners: Vec<Listener>,
     terms: Terms,
 }
@@ -60,20 +66,22 @@ impl Server {
             [] => vec![Address::loopback()],
             addresses => addresses.to_vec(),
         };
-        if !options.allow_anonymous {
+        if !options.allow_anonymous && options.password_file.is_none() {
             refuse_open_doors(&addresses)?;
         }
+        let users = options.password_file.as_deref().map(read_users).transpose()?;
         // A port in use is found out before the store is touched.
         let mut listeners = Vec::new();
         for address in &addresses {
             listeners.extend(listen(address, options.tls.as_ref()).await?);
         }
-        let hub = Arc::new(open_hub(&options)?);
+        let (hub, checks) = open_hub(&options, users)?;
+        let hub = Arc::new(hub);
         let terms = Terms {
             handshake_timeout: options.limits.connect_timeout,
             maximum_packet_size: options.limits.maximum_packet_size as usize,
         };
-        Ok(Self { hub, listeners, terms })
+        Ok(Self { hub, checks, listeners, terms })
     }
 
     /// The network addresses it listens on, ports chosen by the system included.
@@ -94,6 +102,7 @@ impl Server {
         }
         let hub = self.hub.clone();
         tasks.spawn(async move { hub.run_timers().await });
+        tasks.spawn(self.checks.run(self.hub.clone()));
         stop.await;
         info!("stopping");
         tasks.abort_all();
@@ -125,12 +134,32 @@ async fn listen(address: &Address, tls: Option<&TlsFiles>) -> Result<Vec<Listene
     listeners.map_err(|error| StartError::Listen(address.clone(), error))
 }
 
-fn open_hub(options: &Options) -> Result<Hub, StartError> {
+/// Who can log in, and a word about how.
+fn read_users(path: &Path) -> Result<Arc<Users>, StartError> {
+    let users = Users::read(path).map_err(StartError::Users)?;
+    let (count, without_scram) = (users.count(), users.count_without_scram());
+    info!(file = %path.display(), users = count, "read the password file");
+    if without_scram > 0 {
+        info!(
+            users = without_scram,
+            "hashes that others have made serve passwords only; `mqtt-broker passwd` makes \
+             what SCRAM needs"
+        );
+    }
+    Ok(Arc::new(users))
+}
+
+fn open_hub(options: &Options, users: Option<Arc<Users>>) -> Result<(Hub, Checks), StartError> {
     let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let clock = Clock::start(unix);
     let wall_clock = WallClock { unix, at: clock.beginning() };
     let run_id = random_id().map_err(StartError::Random)?;
-    let mut core = Core::new(Config { limits: options.limits.clone(), wall_clock, run_id });
+    let mut secret = NonceSecret::default();
+    getrandom::fill(&mut secret.0).map_err(StartError::Random)?;
+    let allow_anonymous = options.allow_anonymous || users.is_none();
+    let access = Access { users, allow_anonymous, secret };
+    let limits = options.limits.clone();
+    let mut core = Core::new(Config { limits, wall_clock, run_id, access });
     let writer = match &options.state_dir {
         None => None,
         Some(directory) => {
@@ -167,6 +196,8 @@ pub enum StartError {
     OpenDoor(Address),
     /// The address is encrypted and there is no certificate.
     NoCertificate(Address),
+    /// There are no users to be had.
+    Users(UsersError),
     /// Certificate or key cannot be used.
     Tls(TlsError),
     /// The store cannot be used.
@@ -181,12 +212,13 @@ impl fmt::Display for StartError {
             Self::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
             Self::OpenDoor(address) => write!(
                 f,
-                "{address} can be reached from other machines by anyone; \
-                 say --allow-anonymous if that is what you want"
+                "{address} can be reached from other machines by anyone; say --password-file \
+                 FILE to know who it is, or --allow-anonymous if that is what you want"
             ),
             Self::NoCertificate(address) => {
                 write!(f, "{address} needs a certificate; say --tls-cert FILE and --tls-key FILE")
             }
+            Self::Users(error) => error.fmt(f),
             Self::Tls(error) => write!(f, "cannot use TLS: {error}"),
             Self::Store(directory, error) => {
                 write!(f, "cannot use the store in {}: {error}", directory.display())

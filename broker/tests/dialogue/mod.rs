@@ -10,7 +10,8 @@ use std::time::Duration;
 use mqtt_broker::core::limits::Limits;
 use mqtt_broker::core::message::Message;
 use mqtt_broker::core::time::{Instant, WallClock};
-use mqtt_broker::core::{Change, Config, ConnectionId, Core, Output, SavedSession, Taken};
+use mqtt_broker::core::{Access, Change, Config, ConnectionId, Core, Output, SavedSession, Taken};
+use mqtt_broker::users::PasswordCheck;
 use mqtt_protocol::delivery::AcknowledgedQoS;
 use mqtt_protocol::*;
 
@@ -27,6 +28,8 @@ pub struct Broker {
     stuck: HashMap<Client, Vec<u8>>,
     closed: Vec<Client>,
     pub stored: Vec<Change>,
+    /// Passwords the shell is to check.
+    pub checks: Vec<(Client, PasswordCheck)>,
 }
 
 /// The bytes a client was sent.
@@ -43,9 +46,13 @@ impl Broker {
     }
 
     pub fn with_limits(limits: Limits) -> Self {
+        Self::with(limits, Access::default())
+    }
+
+    pub fn with(limits: Limits, access: Access) -> Self {
         let now = Instant::from_nanos(1_000_000_000);
         let wall_clock = WallClock { unix: Duration::from_secs(1_800_000_000), at: now };
-        let config = Config { limits: limits.clone(), wall_clock, run_id: "run".into() };
+        let config = Config { limits: limits.clone(), wall_clock, run_id: "run".into(), access };
         Self {
             core: Core::new(config),
             now,
@@ -54,6 +61,7 @@ impl Broker {
             stuck: HashMap::new(),
             closed: Vec::new(),
             stored: Vec::new(),
+            checks: Vec::new(),
         }
     }
 
@@ -148,6 +156,7 @@ impl Broker {
                     self.core.handle_closed(client, self.now);
                 }
                 Output::Store(change) => self.stored.push(change),
+                Output::CheckPassword(client, check) => self.checks.push((client, check)),
             }
         }
     }

@@ -202,6 +202,7 @@ impl World {
                     }
                 }
                 Output::Store(change) => self.kept.apply(change),
+                Output::CheckPassword(..) => unreachable!("there are no users"),
             }
         }
     }
@@ -279,7 +280,7 @@ impl World {
 fn new_core(now: Instant) -> Core {
     let limits = Limits { receive_maximum: 5, ..Limits::default() };
     let wall_clock = WallClock { unix: Duration::from_secs(1_800_000_000), at: now };
-    Core::new(Config { limits, wall_clock, run_id: "run".into() })
+    Core::new(Config { limits, wall_clock, run_id: "run".into(), access: Default::default() })
 }
 
 /// So many of the bytes under way reach the broker.

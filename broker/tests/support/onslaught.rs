@@ -87,7 +87,12 @@ impl World {
         };
         let now = Instant::from_nanos(1);
         let wall_clock = WallClock { unix: Duration::from_secs(1_800_000_000), at: now };
-        let core = Core::new(Config { limits, wall_clock, run_id: "run".into() });
+        let core = Core::new(Config {
+            limits,
+            wall_clock,
+            run_id: "run".into(),
+            access: Default::default(),
+        });
         Self { core, now, clients: Vec::new(), retained: Some(BTreeMap::new()) }
     }
 
@@ -301,7 +306,7 @@ impl World {
                         self.write(id, bytes);
                     }
                 }
-                Output::Store(_) => {}
+                Output::Store(_) | Output::CheckPassword(..) => {}
             }
         }
     }

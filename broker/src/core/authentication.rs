@@ -1,0 +1,339 @@
+//! Who a client is: nobody in particular, somebody who knows a password, or who proves it with
+//! enhanced authentication; and the latter again on an open connection.
+//!
+//! ```text
+//!  CONNECT ──no name──────────────────────────────────────────────► welcome
+//!     ├─────name and password──► Checking ──right──────────────────► welcome
+//!     │                              └─────wrong──► refused
+//!     └─────method──► Authenticating ──AUTH, the proof is right────► welcome
+//!                          └───────────AUTH, it is wrong──► refused
+//! ```
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+
+use mqtt_protocol::{
+    Auth, AuthProperties, Binary, Connect, DecodeError, Decoded, Packet, ReasonCode, Text,
+    decode_as,
+};
+use ring::hmac;
+use scram::{ClientProof, read_client_first};
+
+use super::connection::{Connection, State};
+use super::time::Instant;
+use super::{ConnectionId, Core, Output, protocol_error};
+use crate::users::{PasswordCheck, Users};
+
+/// Who may connect.
+#[derive(Clone, Debug)]
+pub struct Access {
+    /// Who can prove to be somebody; without users, nobody can.
+    pub users: Option<Arc<Users>>,
+    /// Whether clients may connect that do not say who they are.
+    pub allow_anonymous: bool,
+    /// Random bytes that nobody else knows; nonces are made of them.
+    pub secret: NonceSecret,
+}
+
+impl Default for Access {
+    fn default() -> Self {
+        Self { users: None, allow_anonymous: true, secret: NonceSecret::default() }
+    }
+}
+
+/// Random bytes that nobody else knows.
+#[derive(Clone, Default)]
+pub struct NonceSecret(pub [u8; 32]);
+
+impl fmt::Debug for NonceSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("NonceSecret(..)")
+    }
+}
+
+/// The proof of who a client is, under way.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    /// Who it says that it is.
+    user: Arc<str>,
+    /// The CONNECT that waits for the end; none on an open connection.
+    connect: Option<Vec<u8>>,
+    step: Step,
+}
+
+#[derive(Debug)]
+enum Step {
+    /// The password waits to be checked.
+    Queued(PasswordCheck),
+    /// The shell checks the password.
+    Checking,
+    /// The client is to answer a challenge.
+    Challenged(ClientProof),
+}
+
+/// Passwords that wait to be checked; a check costs too much for many to run at once.
+#[derive(Debug, Default)]
+pub(super) struct Checks {
+    waiting: VecDeque<ConnectionId>,
+    running: usize,
+}
+
+/// What a client has proved on its way in.
+#[derive(Debug, Default)]
+pub(super) struct Proved<'a> {
+    pub(super) user: Option<Arc<str>>,
+    /// The end of an enhanced authentication, for CONNACK.
+    pub(super) data: Option<Binary<'a>>,
+}
+
+impl Core {
+    /// Lets a client in, asks it for proof, or refuses it.
+    pub(super) fn authenticate(&mut self, from: ConnectionId, connect: &Connect<'_>, now: Instant) {
+        let access = &self.config.access;
+        let says_who = connect.user_name.is_some() || connect.password.is_some();
+        let Some(users) = access.users.clone() else {
+            // Nobody is known, so no method is offered. [MQTT-4.12.0-1]
+            return match connect.properties.authentication_method {
+                Some(_) => self.refuse(from, ReasonCode::BadAuthenticationMethod),
+                None if access.allow_anonymous => {
+                    self.welcome(from, connect, Proved::default(), now);
+                }
+                None => self.refuse(from, ReasonCode::NotAuthorized),
+            };
+        };
+        match connect.properties.authentication_method {
+            Some(method) if method.as_str() == scram::NAME => {
+                let data = connect.properties.authentication_data;
+                if let Some(connection) = self.connection(from) {
+                    connection.state = State::Authenticating;
+                    connection.method = Some(scram::NAME);
+                }
+                self.challenge(from, &users, data, Some(connect), now);
+            }
+            // [MQTT-4.12.0-1]
+            Some(_) => self.refuse(from, ReasonCode::BadAuthenticationMethod),
+            None if says_who => self.queue_check(from, &users, connect),
+            None if access.allow_anonymous => self.welcome(from, connect, Proved::default(), now),
+            None => self.refuse(from, ReasonCode::NotAuthorized),
+        }
+    }
+
+    /// Asks the client for proof that it is who it says. [MQTT-4.12.0-2]
+    fn challenge(
+        &mut self,
+        from: ConnectionId,
+        users: &Users,
+        data: Option<Binary<'_>>,
+        connect: Option<&Connect<'_>>,
+        now: Instant,
+    ) {
+        let Ok(opening) = read_client_first(&data.unwrap_or_default()) else {
+            return self.reject(from, now);
+        };
+        let user: Arc<str> = opening.user_name().into();
+        let keys = users.keys(&user);
+        let Ok((proof, challenge)) = opening.challenge(keys, &self.nonce()) else {
+            return self.reject(from, now);
+        };
+        let connect = connect.map(without_secrets);
+        if let Some(connection) = self.connection(from) {
+            let step = Step::Challenged(proof);
+            connection.exchange = Some(Box::new(Exchange { user, connect, step }));
+        }
+        self.send_auth(from, ReasonCode::ContinueAuthentication, &challenge);
+    }
+
+    /// A number in letters that nobody can guess and that does not come twice.
+    fn nonce(&mut self) -> String {
+        self.nonces += 1;
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.config.access.secret.0);
+        let tag = hmac::sign(&key, &self.nonces.to_be_bytes());
+        data_encoding::BASE64.encode(tag.as_ref())
+    }
+
+    /// Sends a step of the exchange, with the connection's method. [MQTT-4.12.0-5]
+    fn send_auth(&mut self, to: ConnectionId, reason: ReasonCode, data: &str) {
+        let Some(connection) = self.connection(to) else { return };
+        let properties = AuthProperties {
+            authentication_method: connection.method.and_then(|name| Text::new(name).ok()),
+            authentication_data: Binary::new(data.as_bytes()).ok(),
+            ..AuthProperties::default()
+        };
+        self.answer(to, Packet::Auth(Auth { reason, properties }));
+    }
+
+    /// Takes a packet of a client whose CONNECT is not answered yet: nothing but AUTH and
+    /// DISCONNECT is due.
+    pub(super) fn handle_before_connack(
+        &mut self,
+        from: ConnectionId,
+        packet: &Packet<'_>,
+        now: Instant,
+    ) -> Result<(), DecodeError> {
+        match packet {
+            Packet::Auth(auth) => self.handle_auth(from, auth, now),
+            Packet::Disconnect(_) => {
+                self.close(from);
+                Ok(())
+            }
+            _ => Err(protocol_error("a packet before the authentication is over")),
+        }
+    }
+
+    /// Takes a step of the client's: an answer, or the beginning on an open connection. All of
+    /// them have the method of CONNECT, without which there are none.
+    pub(super) fn handle_auth(
+        &mut self,
+        from: ConnectionId,
+        auth: &Auth<'_>,
+        now: Instant,
+    ) -> Result<(), DecodeError> {
+        let Some(connection) = self.connection(from) else { return Ok(()) };
+        if connection.method.is_none() {
+            return Err(protocol_error("AUTH without enhanced authentication"));
+        }
+        // [MQTT-4.12.0-5]
+        if auth.properties.authentication_method.map(Text::as_str) != connection.method {
+            return Err(protocol_error("an authentication method that is not the connection's"));
+        }
+        let data = auth.properties.authentication_data;
+        match (auth.reason, connection.exchange.take()) {
+            (ReasonCode::ContinueAuthentication, Some(exchange)) => {
+                self.judge(from, *exchange, data.unwrap_or_default(), now);
+            }
+            (ReasonCode::ReAuthenticate, None) => {
+                if let Some(users) = self.config.access.users.clone() {
+                    self.challenge(from, &users, data, None, now);
+                }
+            }
+            _ => return Err(protocol_error("a step of authentication that is not due")),
+        }
+        Ok(())
+    }
+
+    /// Looks at a client's proof, and answers with the broker's.
+    fn judge(&mut self, from: ConnectionId, exchange: Exchange, data: Binary<'_>, now: Instant) {
+        let Step::Challenged(proof) = exchange.step else { return };
+        let Ok(answer) = proof.read_client_final(&data) else { return self.reject(from, now) };
+        let Some(connect) = exchange.connect else {
+            return self.confirm(from, &exchange.user, &answer, now);
+        };
+        let data = Binary::new(answer.as_bytes()).ok();
+        self.resume_connect(from, &connect, Proved { user: Some(exchange.user), data }, now);
+    }
+
+    /// Confirms that the client of an open connection is still who it was. Who is on a connection
+    /// does not change, for what was allowed to one may not be allowed to another.
+    fn confirm(&mut self, from: ConnectionId, user: &str, answer: &str, now: Instant) {
+        let is_same = self.connection(from).is_some_and(|it| it.user.as_deref() == Some(user));
+        if is_same {
+            self.send_auth(from, ReasonCode::Success, answer);
+        } else {
+            self.reject(from, now);
+        }
+    }
+
+    /// Goes on with the CONNECT that has waited.
+    fn resume_connect(
+        &mut self,
+        from: ConnectionId,
+        connect: &[u8],
+        proved: Proved<'_>,
+        now: Instant,
+    ) {
+        let Some(connection) = self.connection(from) else { return };
+        let decoded = decode_as(connection.version, connect, usize::MAX);
+        if let Ok(Decoded::Packet { packet: Packet::Connect(connect), .. }) = decoded {
+            self.welcome(from, &connect, proved, now);
+        }
+    }
+
+    /// Ends a connection whose client is not who it says, or cannot show it. [MQTT-4.12.0-4]
+    /// [MQTT-4.12.1-2]
+    fn reject(&mut self, id: ConnectionId, now: Instant) {
+        if self.state(id).is_some_and(State::is_before_connack) {
+            self.refuse(id, ReasonCode::BadUserNameOrPassword);
+        } else {
+            self.disconnect(id, ReasonCode::NotAuthorized, "the authentication has failed", now);
+        }
+    }
+
+    /// Has the password checked, in its turn. What the client sends meanwhile waits.
+    fn queue_check(&mut self, from: ConnectionId, users: &Users, connect: &Connect<'_>) {
+        let name = connect.user_name.map(Text::as_str);
+        let check = name.zip(connect.password);
+        let check = check.and_then(|(name, password)| users.check(name, &password));
+        let Some((user, check)) = name.zip(check) else {
+            return self.refuse(from, ReasonCode::BadUserNameOrPassword);
+        };
+        if self.checks.waiting.len() >= self.config.limits.maximum_password_queue {
+            return self.refuse(from, ReasonCode::ServerBusy);
+        }
+        if let Some(connection) = self.connection(from) {
+            connection.state = State::Checking;
+            connection.exchange = Some(Box::new(Exchange {
+                user: user.into(),
+                connect: Some(without_secrets(connect)),
+                step: Step::Queued(check),
+            }));
+        }
+        self.checks.waiting.push_back(from);
+        self.start_checks();
+    }
+
+    /// Orders as many checks as may run at once. Who has gone meanwhile is passed over.
+    fn start_checks(&mut self) {
+        while self.checks.running < self.config.limits.maximum_password_checks {
+            let Some(id) = self.checks.waiting.pop_front() else { return };
+            let check = self.connection(id).and_then(Connection::take_check);
+            if let Some(check) = check {
+                self.checks.running += 1;
+                self.outputs.push_back(Output::CheckPassword(id, check));
+            }
+        }
+    }
+
+    /// A password was checked; what the client has sent since may be
+    /// [received](Self::receive) now.
+    pub fn handle_password_checked(&mut self, id: ConnectionId, is_right: bool, now: Instant) {
+        self.checks.running = self.checks.running.saturating_sub(1);
+        self.start_checks();
+        if self.state(id) != Some(State::Checking) {
+            return;
+        }
+        let exchange = self.connection(id).and_then(|connection| connection.exchange.take());
+        let Some(Exchange { user, connect: Some(connect), .. }) = exchange.map(|it| *it) else {
+            return;
+        };
+        if is_right {
+            self.resume_connect(id, &connect, Proved { user: Some(user), data: None }, now);
+        } else {
+            self.reject(id, now);
+        }
+    }
+}
+
+impl Connection {
+    /// The check that is due, while its client waits for it.
+    fn take_check(&mut self) -> Option<PasswordCheck> {
+        if self.state != State::Checking {
+            return None;
+        }
+        let step = &mut self.exchange.as_mut()?.step;
+        match std::mem::replace(step, Step::Checking) {
+            Step::Queued(check) => Some(check),
+            Step::Checking | Step::Challenged(_) => None,
+        }
+    }
+}
+
+/// A CONNECT to go on with later, without what has proved who it is from.
+fn without_secrets(connect: &Connect<'_>) -> Vec<u8> {
+    let mut kept = Connect { user_name: None, password: None, ..connect.clone() };
+    kept.properties.authentication_data = None;
+    let mut bytes = Vec::new();
+    // It was read, so it can be written.
+    let _ = Packet::Connect(kept).encode_as(connect.version, usize::MAX, &mut bytes);
+    bytes
+}
