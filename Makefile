@@ -33,6 +33,7 @@ test: deps-test build ## test everything, after installing what that needs
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) test --workspace
 	$(CARGO) test -p rooms --test real_players -- --include-ignored
+	$(MAKE) --no-print-directory interop-quick
 
 simulate: ## simulate rooms and brokers for long [SEEDS=10000]
 	SEEDS=$(or $(SEEDS),10000) $(CARGO) test --release -p playsync -p mqtt-broker \
@@ -65,5 +66,6 @@ clean: ## remove what was built
 	$(CARGO) clean
 	$(MAKE) --no-print-directory -C mpv-plugin clean
 
+include bench/interop/interop.mk
 include fuzz/fuzz.mk
 include ffi/libmqtt.mk
