@@ -6,7 +6,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use clap::builder::styling::Styles;
+use mqtt_broker::core::limits::Limits;
 use mqtt_broker::shell::{Address, Options, Server, StartError, TlsFiles};
+use mqtt_protocol::QoS;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{error, info};
 use tracing_subscriber::EnvFilter;
@@ -44,6 +46,18 @@ struct Arguments {
     #[arg(long)]
     allow_anonymous: bool,
 
+    /// Take messages up to this QoS
+    #[arg(long, value_name = "QOS", default_value = "2", value_parser = parse_qos)]
+    maximum_qos: QoS,
+
+    /// Retain no messages
+    #[arg(long)]
+    no_retain: bool,
+
+    /// Serve nobody: tell clients to use this server, such as other.example:8883
+    #[arg(long, value_name = "SERVER")]
+    redirect_to: Option<String>,
+
     /// Log at this level: error, warn, info, debug or trace
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     log: EnvFilter,
@@ -80,6 +94,12 @@ async fn main() -> ExitCode {
         tls,
         state_dir: arguments.state_dir,
         allow_anonymous: arguments.allow_anonymous,
+        redirect_to: arguments.redirect_to,
+        limits: Limits {
+            maximum_qos: arguments.maximum_qos,
+            retain_available: !arguments.no_retain,
+            ..Limits::default()
+        },
         ..Options::default()
     };
     match run(options).await {
@@ -89,6 +109,11 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn parse_qos(text: &str) -> Result<QoS, String> {
+    let qos = text.parse().ok().and_then(QoS::new);
+    qos.ok_or_else(|| "expected 0, 1 or 2".into())
 }
 
 async fn run(options: Options) -> Result<(), StartError> {

@@ -28,7 +28,7 @@ impl QoS {
     }
 }
 
-/// The highest QoS of a server that does not take QoS 2.
+/// The highest QoS of a server that does not take QoS 2. [MQTT-3.2.2-9]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum MaximumQoS {

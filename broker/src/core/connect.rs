@@ -4,8 +4,8 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use mqtt_protocol::{
-    ConnAck, ConnAckProperties, Connect, DecodeError, Disconnect, DisconnectProperties, Packet,
-    PacketType, ReasonCode, Text,
+    ConnAck, ConnAckProperties, Connect, DecodeError, Disconnect, DisconnectProperties, MaximumQoS,
+    Packet, PacketType, ReasonCode, Text,
 };
 
 use super::authentication::Proved;
@@ -29,6 +29,9 @@ impl Core {
     ) {
         if let Some(connection) = self.connection(from) {
             connection.speak_as(connect);
+        }
+        if let Some(other) = self.redirect_to.clone() {
+            return self.redirect(from, &other);
         }
         self.authenticate(from, connect, now);
     }
@@ -73,8 +76,11 @@ impl Core {
         {
             return Err(ReasonCode::TopicNameInvalid);
         }
-        // Any id of up to 23 letters and digits is short enough. [MQTT-3.1.3-5] [MQTT-3.1.3-8]
-        if connect.client_id.len() > limits.maximum_topic_length {
+        if let Some(will) = &connect.will {
+            limits.check_message(will.qos, will.retain)?;
+        }
+        // [MQTT-3.1.3-8]
+        if !limits.allow_client_id(&connect.client_id) {
             return Err(ReasonCode::ClientIdentifierNotValid);
         }
         let is_new = !self.client_ids.contains_key(connect.client_id.as_str());
@@ -157,6 +163,9 @@ impl Core {
         ConnAckProperties {
             session_expiry_interval: (expiry_secs != asked.unwrap_or(0)).then_some(expiry_secs),
             receive_maximum: limits.receive_maximum.try_into().ok(),
+            // [MQTT-3.2.2-9]
+            maximum_qos: MaximumQoS::below(limits.maximum_qos),
+            retain_available: (!limits.retain_available).then_some(false),
             maximum_packet_size: limits.maximum_packet_size.try_into().ok(),
             topic_alias_maximum: Some(limits.topic_alias_maximum),
             assigned_client_identifier: assigned.and_then(|id| Text::new(id).ok()),
@@ -196,6 +205,16 @@ impl Core {
         self.close(to);
     }
 
+    /// Tells a client which server to use for the time being.
+    fn redirect(&mut self, to: ConnectionId, other: &str) {
+        let mut connack = ConnAck::refuse(ReasonCode::UseAnotherServer);
+        connack.properties.server_reference = Text::new(other).ok();
+        if let Some(connection) = self.connection(to) {
+            connection.send_connack(connack);
+        }
+        self.close(to);
+    }
+
     pub(super) fn handle_disconnect(
         &mut self,
         from: ConnectionId,
@@ -203,6 +222,10 @@ impl Core {
         disconnect: &Disconnect<'_>,
         now: Instant,
     ) -> Result<(), DecodeError> {
+        // [MQTT-3.14.2-1]
+        if !is_for_clients(disconnect.reason) || disconnect.properties.server_reference.is_some() {
+            return Err(protocol_error("a DISCONNECT that only a server sends"));
+        }
         let limits = self.config.limits.clone();
         let Some(session) = self.session(id) else { return Ok(()) };
         if let Some(secs) = disconnect.properties.session_expiry_interval {
@@ -224,9 +247,12 @@ impl Core {
     /// CONNACK, later a DISCONNECT. [MQTT-3.14.0-1] [MQTT-4.13.1-1] [MQTT-4.13.2-1]
     pub(super) fn fail(&mut self, id: ConnectionId, error: DecodeError, now: Instant) {
         let Some(connection) = self.connection(id) else { return };
+        // A server of an older version only hangs up on who does not know how to connect.
+        let has_code = connection.version.has_properties()
+            || error.reason == ReasonCode::ClientIdentifierNotValid;
         match connection.state {
             state if state.is_before_connack() => {
-                if error.reason.may_stand_in(PacketType::ConnAck) {
+                if has_code && error.reason.may_stand_in(PacketType::ConnAck) {
                     self.refuse(id, error.reason);
                 } else {
                     self.close(id);
@@ -338,6 +364,29 @@ impl Core {
             self.store(Change::SessionEnded(session.client_id));
         }
     }
+}
+
+/// Whether a client may leave with this reason; the others are a server's. 0x8C is in one of the
+/// standard's two tables of them and not in the other.
+const fn is_for_clients(reason: ReasonCode) -> bool {
+    matches!(
+        reason,
+        ReasonCode::Success
+            | ReasonCode::DisconnectWithWill
+            | ReasonCode::UnspecifiedError
+            | ReasonCode::MalformedPacket
+            | ReasonCode::ProtocolError
+            | ReasonCode::ImplementationSpecificError
+            | ReasonCode::BadAuthenticationMethod
+            | ReasonCode::TopicNameInvalid
+            | ReasonCode::ReceiveMaximumExceeded
+            | ReasonCode::TopicAliasInvalid
+            | ReasonCode::PacketTooLarge
+            | ReasonCode::MessageRateTooHigh
+            | ReasonCode::QuotaExceeded
+            | ReasonCode::AdministrativeAction
+            | ReasonCode::PayloadFormatInvalid
+    )
 }
 
 /// Whether a client that takes packets of so many bytes can be told what it is granted. To one that

@@ -151,6 +151,11 @@ impl Connection {
         self.send_stripped_if_too_large(packet);
     }
 
+    /// Whether the client takes so large a packet. [MQTT-3.1.2-24]
+    pub(super) fn takes(&self, packet: &Packet<'_>) -> bool {
+        packet.length() <= self.maximum_packet_size
+    }
+
     fn send_stripped_if_too_large(&mut self, mut packet: Packet<'_>) {
         let maximum = self.maximum_packet_size;
         if packet.encode_as(self.version, maximum, &mut self.outbox.bytes).is_err() {

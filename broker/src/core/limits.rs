@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+use mqtt_protocol::{QoS, ReasonCode};
+
+/// The longest client id that no limit forbids, in bytes. [MQTT-3.1.3-5]
+const SHORT_CLIENT_ID: usize = 23;
+
 /// What a broker grants its clients.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -12,6 +17,13 @@ pub struct Limits {
     pub maximum_connect_size: usize,
     /// The largest packet, in bytes; announced in CONNACK, exceeding it is 0x95.
     pub maximum_packet_size: u32,
+    /// The longest client id, in bytes; exceeding it is 0x85. Of 23 bytes it may be in any case.
+    pub maximum_client_id_length: usize,
+    /// The highest QoS that clients may publish with; announced in CONNACK, exceeding it is 0x9B.
+    pub maximum_qos: QoS,
+    /// Whether messages are retained; if not, that is announced in CONNACK, and one that should be
+    /// is 0x9A.
+    pub retain_available: bool,
     /// How many QoS 1 and 2 messages a client may have unfinished; exceeding it is 0x93.
     pub receive_maximum: u16,
     /// How many QoS 1 and 2 messages are unfinished towards a client, at most.
@@ -51,6 +63,9 @@ impl Default for Limits {
             connect_timeout: Duration::from_secs(10),
             maximum_connect_size: 16 * 1024,
             maximum_packet_size: 1024 * 1024,
+            maximum_client_id_length: 1024,
+            maximum_qos: QoS::ExactlyOnce,
+            retain_available: true,
             receive_maximum: 1024,
             maximum_in_flight: 1024,
             topic_alias_maximum: 64,
@@ -71,6 +86,23 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// Whether a client id is not too long.
+    pub(super) fn allow_client_id(&self, client_id: &str) -> bool {
+        client_id.len() <= self.maximum_client_id_length.max(SHORT_CLIENT_ID)
+    }
+
+    /// Whether messages may be published with this QoS and RETAIN flag. [MQTT-3.2.2-12]
+    /// [MQTT-3.2.2-13]
+    pub(super) fn check_message(&self, qos: QoS, retain: bool) -> Result<(), ReasonCode> {
+        if qos > self.maximum_qos {
+            return Err(ReasonCode::QoSNotSupported);
+        }
+        if retain && !self.retain_available {
+            return Err(ReasonCode::RetainNotSupported);
+        }
+        Ok(())
+    }
+
     /// Whether a topic name or filter is neither too long nor too deep.
     pub(super) fn allow_topic(&self, topic: &str) -> bool {
         topic.len() <= self.maximum_topic_length

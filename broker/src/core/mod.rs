@@ -35,7 +35,7 @@ mod timers;
 
 use std::collections::{HashMap, VecDeque};
 
-use mqtt_protocol::{DecodeError, Decoded, Packet, ReasonCode, Version, decode_as};
+use mqtt_protocol::{DecodeError, Decoded, Packet, ReasonCode, Version, decode_as, named_version};
 use slab::Slab;
 
 use self::authentication::Checks;
@@ -120,6 +120,8 @@ pub struct Core {
     retained_expiry_is_set: bool,
     timers: Timers,
     outputs: VecDeque<Output>,
+    /// The server that clients are to use in place of this one.
+    redirect_to: Option<Box<str>>,
     /// What a message is about to be delivered to; kept to spare allocations.
     recipients: Vec<deliver::Recipient>,
     /// QoS 0 messages that were dropped because their receiver did not read.
@@ -144,9 +146,16 @@ impl Core {
             retained_expiry_is_set: false,
             timers: Timers::default(),
             outputs: VecDeque::new(),
+            redirect_to: None,
             recipients: Vec::new(),
             dropped: 0,
         }
+    }
+
+    /// From here on, clients that connect are told to use another server, as in
+    /// `other.example:8883`.
+    pub fn redirect_to(&mut self, server: &str) {
+        self.redirect_to = Some(server.into());
     }
 
     /// A client has connected; nothing was received yet.
@@ -169,7 +178,10 @@ impl Core {
                     consumed += length;
                 }
                 Ok(Decoded::Incomplete { needed }) => return Received { consumed, needed },
-                Err(error) => self.fail(from, error, now),
+                Err(error) => {
+                    self.note_version(from, &bytes[consumed..]);
+                    self.fail(from, error, now);
+                }
             }
         }
         if self.state(from) == Some(State::Checking) {
@@ -177,6 +189,16 @@ impl Core {
         }
         // Nothing is processed behind the packet that closed the connection. [MQTT-3.1.4-6]
         Received { consumed: bytes.len(), needed: usize::MAX }
+    }
+
+    /// Notes how a client wants to be spoken to that has failed to connect.
+    fn note_version(&mut self, from: ConnectionId, bytes: &[u8]) {
+        if let Some(connection) = self.connection(from)
+            && connection.state == State::Handshake
+            && let Some(version) = named_version(bytes)
+        {
+            connection.version = version;
+        }
     }
 
     /// Notes that the client is alive; half a packet is no sign of it. [MQTT-3.1.2-22]
@@ -240,9 +262,11 @@ impl Core {
             Packet::PubRec(ack) => self.handle_pubrec(from, session, &ack, now),
             Packet::PubRel(ack) => self.handle_pubrel(from, session, &ack),
             Packet::PubComp(ack) => self.handle_pubcomp(session, &ack, now),
-            Packet::Subscribe(subscribe) => self.handle_subscribe(from, session, &subscribe, now),
+            Packet::Subscribe(subscribe) => {
+                self.handle_subscribe(from, session, &subscribe, now)?;
+            }
             Packet::Unsubscribe(unsubscribe) => {
-                self.handle_unsubscribe(from, session, &unsubscribe);
+                self.handle_unsubscribe(from, session, &unsubscribe)?;
             }
             // [MQTT-3.12.4-1]
             Packet::PingReq => self.answer(from, Packet::PingResp),

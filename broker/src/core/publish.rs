@@ -23,6 +23,10 @@ impl Core {
         if !publish.subscription_identifiers.is_empty() {
             return Err(protocol_error("a client's message with a Subscription Identifier"));
         }
+        let limits = &self.config.limits;
+        limits.check_message(publish.delivery.qos(), publish.retain).map_err(|reason| {
+            DecodeError { reason, detail: "a message of a kind that CONNACK has ruled out" }
+        })?;
         let Some(connection) = self.connection(from) else { return Ok(()) };
         // The table is put back when the name borrowed from it is no longer needed.
         let mut aliases = std::mem::take(&mut connection.received_aliases);

@@ -67,7 +67,10 @@ impl Core {
 
     /// Takes back a retained message, before the first client is there.
     pub fn restore_retained(&mut self, message: Message, now: Instant) {
-        self.keep_retained(Arc::new(message), now);
+        // What was retained in other times waits for them to return.
+        if self.config.limits.retain_available {
+            self.keep_retained(Arc::new(message), now);
+        }
     }
 
     /// Takes back a session, before the first client is there.

@@ -1,8 +1,8 @@
 //! SUBSCRIBE and UNSUBSCRIBE.
 
 use mqtt_protocol::{
-    Packet, QoS, ReasonCode, ReasonProperties, RetainHandling, SubAck, Subscribe, TopicFilter,
-    Unsubscribe,
+    DecodeError, Packet, PacketId, QoS, ReasonCode, ReasonProperties, RetainHandling, SubAck,
+    Subscribe, Subscription, SubscriptionIdentifier, TopicFilter, Unsubscribe,
 };
 
 use super::message::Queued;
@@ -20,12 +20,13 @@ impl Core {
         session: SessionId,
         subscribe: &Subscribe<'_>,
         now: Instant,
-    ) {
+    ) -> Result<(), DecodeError> {
+        self.check_answer(from, subscribe.packet_id, subscribe.subscriptions.len())?;
         let identifier = subscribe.properties.subscription_identifier;
         let mut reasons = Vec::with_capacity(subscribe.subscriptions.len());
         let mut retained = Vec::new();
         for wish in &subscribe.subscriptions {
-            let options = Options::new(wish, identifier);
+            let options = self.grant_options(wish, identifier);
             let granted = if self.may_ask_for_more(session, reasons.len(), retained.len()) {
                 self.subscribe(session, wish.filter, options)
             } else {
@@ -48,6 +49,37 @@ impl Core {
             }),
         );
         self.send_retained(session, retained, now);
+        Ok(())
+    }
+
+    /// A request whose answer the client would not take is not carried out, for nobody would ever
+    /// tell it. [MQTT-3.1.2-24]
+    fn check_answer(
+        &mut self,
+        to: ConnectionId,
+        packet_id: PacketId,
+        codes: usize,
+    ) -> Result<(), DecodeError> {
+        let reasons = vec![ReasonCode::Success; codes];
+        let answer = SubAck { packet_id, properties: ReasonProperties::default(), reasons };
+        if self.connection(to).is_some_and(|client| !client.takes(&Packet::SubAck(answer))) {
+            return Err(DecodeError {
+                reason: ReasonCode::PacketTooLarge,
+                detail: "the answer would be larger than the client takes",
+            });
+        }
+        Ok(())
+    }
+
+    /// What was asked for, as far as it is to be had. [MQTT-3.2.2-10]
+    fn grant_options(
+        &self,
+        wish: &Subscription<'_>,
+        identifier: Option<SubscriptionIdentifier>,
+    ) -> Options {
+        let options = Options::new(wish, identifier);
+        let maximum_qos = options.maximum_qos.min(self.config.limits.maximum_qos);
+        Options { maximum_qos, ..options }
     }
 
     /// Whether a further filter is looked at behind so many in the same SUBSCRIBE that have found
@@ -113,7 +145,8 @@ impl Core {
         from: ConnectionId,
         id: SessionId,
         unsubscribe: &Unsubscribe<'_>,
-    ) {
+    ) -> Result<(), DecodeError> {
+        self.check_answer(from, unsubscribe.packet_id, unsubscribe.filters.len())?;
         let reasons = unsubscribe.filters.iter().map(|&filter| self.unsubscribe(id, filter));
         let reasons = reasons.collect();
         self.answer(
@@ -124,6 +157,7 @@ impl Core {
                 reasons,
             }),
         );
+        Ok(())
     }
 
     /// Ends the subscription with exactly this filter; what was begun for it goes on.

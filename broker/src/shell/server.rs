@@ -38,6 +38,8 @@ pub struct Options {
     /// Whether clients may connect that do not say who they are: without a password file those
     /// from other machines, with one any at all.
     pub allow_anonymous: bool,
+    /// The server that clients are to use in place of this one, as in `other.example:8883`.
+    pub redirect_to: Option<String>,
     /// What clients are granted.
     pub limits: Limits,
 }
@@ -160,6 +162,9 @@ fn open_hub(options: &Options, users: Option<Arc<Users>>) -> Result<(Hub, Checks
     let access = Access { users, allow_anonymous, secret };
     let limits = options.limits.clone();
     let mut core = Core::new(Config { limits, wall_clock, run_id, access });
+    if let Some(server) = &options.redirect_to {
+        core.redirect_to(server);
+    }
     let writer = match &options.state_dir {
         None => None,
         Some(directory) => {

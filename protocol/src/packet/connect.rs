@@ -178,7 +178,7 @@ impl<'a> Connect<'a> {
 
 /// Reads name and level of the protocol; what follows has that version's form. [MQTT-3.1.2-1]
 /// [MQTT-3.1.2-2]
-fn read_version(reader: &mut Reader<'_>) -> Result<Version, DecodeError> {
+pub(super) fn read_version(reader: &mut Reader<'_>) -> Result<Version, DecodeError> {
     let name = reader.binary()?;
     let level = reader.u8()?;
     let version = Version::from_name_and_level(&name, level).ok_or(DecodeError {

@@ -164,6 +164,15 @@ pub fn decode_as(
     }
 }
 
+/// The version that the CONNECT at the front of `bytes` names, whatever else may be wrong with it.
+pub fn named_version(bytes: &[u8]) -> Option<Version> {
+    let (&first, behind) = bytes.split_first()?;
+    let (_, varint_length) = varint(behind).ok()??;
+    let mut reader = Reader::new(behind.get(varint_length..)?);
+    let is_connect = first >> 4 == PacketType::Connect as u8;
+    is_connect.then(|| connect::read_version(&mut reader).ok())?
+}
+
 /// Checks the first byte of the fixed header.
 fn packet_type(first: u8, version: Version) -> Result<PacketType, DecodeError> {
     let kind =
