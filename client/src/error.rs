@@ -39,6 +39,10 @@ pub enum ErrorKind {
     Dns,
     /// The system: no connection, or an error of the socket.
     Tcp,
+    /// No TLS, or a file for it is of no use.
+    Tls,
+    /// No WebSocket, or its rules were broken.
+    WebSocket,
     /// The server said no.
     Refused,
     /// The connection was closed without a DISCONNECT.
@@ -60,6 +64,8 @@ pub struct Error {
     pub reason: Option<ReasonCode>,
     /// The operating system's error number.
     pub os_error: Option<i32>,
+    /// The number of the alert with which the server refused TLS (RFC 8446, section 6).
+    pub tls_alert: Option<u8>,
     /// What went wrong, in one sentence.
     pub message: Cow<'static, str>,
 }
@@ -67,7 +73,7 @@ pub struct Error {
 impl Error {
     /// A failure with a sentence.
     pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, reason: None, os_error: None, message: message.into() }
+        Self { kind, reason: None, os_error: None, tls_alert: None, message: message.into() }
     }
 
     /// The server's refusal of something, with what it says about it.

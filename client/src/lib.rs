@@ -50,21 +50,25 @@
 mod driver;
 mod error;
 mod event;
+mod http;
 mod message;
 mod moment;
 mod older;
 mod options;
 mod session;
 mod text;
+mod tls;
 mod url;
 
 pub use driver::Client;
 pub use error::{Error, ErrorKind};
 pub use event::{Event, Op};
+pub use http::HttpHeader;
 pub use message::{Attachment, Draft, Message, Properties};
 pub use moment::Moment;
 pub use mqtt_protocol as protocol;
 pub use options::{EventLimit, Log, LogLevel, LogWriter, Options, QueueLimit, Reconnect, Will};
 pub use session::{Counts, Farewell, Limits, Request, Subscribe};
 pub use text::OwnedText;
+pub use tls::{Identity, Roots, Tls, TlsName};
 pub use url::Server;

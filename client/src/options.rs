@@ -9,7 +9,7 @@ use mqtt_protocol::Version;
 
 use crate::older;
 use crate::url::ServerUrl;
-use crate::{Error, ErrorKind, Message, OwnedText, Server};
+use crate::{Error, ErrorKind, HttpHeader, Message, OwnedText, Server, Tls};
 
 /// How a client connects, and its limits. [`Options::new`] has the defaults.
 #[derive(Clone)]
@@ -56,6 +56,10 @@ pub struct Options {
     pub reconnect: Option<Reconnect>,
     /// How long one attempt to connect may take.
     pub connect_timeout: Duration,
+    /// How TLS is used, if the URL asks for it.
+    pub tls: Tls,
+    /// Header fields for the HTTP request that opens a WebSocket.
+    pub http_headers: Vec<HttpHeader>,
     /// Where the log goes.
     pub log: Option<Log>,
 }
@@ -161,6 +165,8 @@ impl Options {
                 maximum: Duration::from_secs(60),
             }),
             connect_timeout: Duration::from_secs(30),
+            tls: Tls::default(),
+            http_headers: Vec::new(),
             log: None,
         })
     }

@@ -65,6 +65,8 @@ pub(crate) fn status_of(kind: ErrorKind) -> mqtt_status {
         ErrorKind::Timeout => MQTT_E_TIMEOUT,
         ErrorKind::Dns => MQTT_E_DNS,
         ErrorKind::Tcp => MQTT_E_TCP,
+        ErrorKind::Tls => MQTT_E_TLS,
+        ErrorKind::WebSocket => MQTT_E_WEBSOCKET,
         ErrorKind::Refused => MQTT_E_REFUSED,
         ErrorKind::Lost => MQTT_E_LOST,
         ErrorKind::KeepAlive => MQTT_E_KEEPALIVE,

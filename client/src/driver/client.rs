@@ -222,6 +222,6 @@ impl Drop for Client {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("server", &self.shared.server).finish_non_exhaustive()
+        f.debug_struct("Client").field("server", &self.shared.route.server).finish_non_exhaustive()
     }
 }

@@ -3,18 +3,18 @@
 use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncWriteExt, ReadBuf};
+use tokio::io::ReadBuf;
 use tokio::sync::futures::Notified;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::clock;
-use super::shared::Shared;
-use super::transport::{Transport, open};
+use super::shared::{Shared, Turn};
+use super::transport::{Transport, closed, explain};
 use crate::session::Demand;
-use crate::{Error, ErrorKind, Moment};
+use crate::{Error, LogLevel, Moment};
 
 /// How much is read at once, unless one packet needs more.
 const READ_SIZE: usize = 64 * 1024;
@@ -26,6 +26,9 @@ const FAR_AWAY: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 pub(super) async fn run(shared: &Shared) {
     let mut io = Io::new();
     let mut alarm = pin!(sleep_until(Instant::now() + FAR_AWAY));
+    if shared.route.is_insecure() {
+        shared.log(LogLevel::Warning, "insecure: any certificate is taken for the server's");
+    }
     loop {
         let turn = shared.turn(&mut io, Arrival::Nothing);
         match turn.demand {
@@ -52,7 +55,7 @@ async fn opened(
     io: &mut Io,
     mut alarm: Pin<&mut Sleep>,
 ) -> Option<Box<dyn Transport>> {
-    let mut opening = pin!(open(&shared.server, shared.connect_timeout));
+    let mut opening = pin!(shared.route.open());
     loop {
         let turn = shared.turn(io, Arrival::Nothing);
         if turn.is_over || turn.demand != Demand::Open {
@@ -89,37 +92,31 @@ async fn serve(
         match turn.demand {
             _ if turn.is_over => return say_farewell(io, turn.demand, stream).await,
             Demand::None | Demand::Open => return,
-            Demand::FlushAndClose if io.is_written() => {
-                // What is unread must not make the system reset the connection before DISCONNECT.
-                let _ = stream.shutdown().await;
-                shared.closed(Error::new(ErrorKind::Lost, "closed"));
-                return;
-            }
             Demand::Keep | Demand::FlushAndClose => {}
         }
         set_alarm(alarm.as_mut(), turn.timeout);
         let mut woken = pin!(shared.driver.notified());
         arrival = poll_fn(|context| {
-            io.poll(&mut *stream, turn.is_reading, woken.as_mut(), alarm.as_mut(), context)
+            io.poll(&mut *stream, &turn, woken.as_mut(), alarm.as_mut(), context)
         })
         .await;
     }
 }
 
-/// Writes what the socket takes without waiting, if it ends in a DISCONNECT.
+/// Writes what the socket takes without waiting, if it ends in a DISCONNECT, and closes.
 async fn say_farewell(io: &mut Io, demand: Demand, mut stream: Box<dyn Transport>) {
     if demand == Demand::FlushAndClose {
         poll_fn(|context| {
             while !io.is_written() {
                 match io.poll_write(&mut *stream, context) {
                     Poll::Ready(Arrival::Written { .. }) => {}
-                    _ => break,
+                    _ => return Poll::Ready(()),
                 }
             }
+            let _ = Pin::new(&mut *stream).poll_shutdown(context);
             Poll::Ready(())
         })
         .await;
-        let _ = stream.shutdown().await;
     }
 }
 
@@ -144,6 +141,8 @@ pub(super) struct Io {
     /// Bytes for the server; the first `written` are gone.
     pub(super) output: Vec<u8>,
     written: usize,
+    /// Whether the transport has kept some of the written bytes back.
+    is_flushing: bool,
     /// How many bytes of the connection were written before those in `output`.
     earlier: u64,
 }
@@ -165,7 +164,14 @@ pub(super) enum Arrival {
 
 impl Io {
     fn new() -> Self {
-        Self { input: Vec::new(), filled: 0, output: Vec::new(), written: 0, earlier: 0 }
+        Self {
+            input: Vec::new(),
+            filled: 0,
+            output: Vec::new(),
+            written: 0,
+            is_flushing: false,
+            earlier: 0,
+        }
     }
 
     fn begin(&mut self) {
@@ -173,6 +179,7 @@ impl Io {
         self.filled = 0;
         self.output.clear();
         self.written = 0;
+        self.is_flushing = false;
         self.earlier = 0;
     }
 
@@ -201,7 +208,7 @@ impl Io {
     fn poll(
         &mut self,
         stream: &mut dyn Transport,
-        is_reading: bool,
+        turn: &Turn,
         woken: Pin<&mut Notified<'_>>,
         alarm: Pin<&mut Sleep>,
         context: &mut Context<'_>,
@@ -211,7 +218,15 @@ impl Io {
         {
             return Poll::Ready(arrival);
         }
-        if is_reading && let Poll::Ready(arrival) = self.poll_read(stream, context) {
+        if self.is_written() && turn.demand == Demand::FlushAndClose {
+            // What is unread must not make the system reset the connection before DISCONNECT.
+            if Pin::new(&mut *stream).poll_shutdown(context).is_ready() {
+                return Poll::Ready(Arrival::Closed(closed()));
+            }
+        }
+        if turn.is_reading
+            && let Poll::Ready(arrival) = self.poll_read(stream, context)
+        {
             return Poll::Ready(arrival);
         }
         if woken.poll(context).is_ready() || alarm.poll(context).is_ready() {
@@ -226,12 +241,9 @@ impl Io {
         context: &mut Context<'_>,
     ) -> Poll<Arrival> {
         let stamp = clock::now();
-        let rest = self.output.split_at(self.written).1;
-        let result = std::task::ready!(Pin::new(stream).poll_write(context, rest));
+        let result = ready!(self.poll_write_and_flush(stream, context));
         Poll::Ready(match result {
-            Ok(0) => Arrival::Closed(lost(&io::ErrorKind::WriteZero.into())),
-            Ok(count) => {
-                self.written += count;
+            Ok(()) => {
                 let total = self.earlier + self.written as u64;
                 if self.written == self.output.len() {
                     self.output.clear();
@@ -240,8 +252,32 @@ impl Io {
                 }
                 Arrival::Written { total, stamp }
             }
-            Err(error) => Arrival::Closed(lost(&error)),
+            // The server may have said why before it closed; that explains more.
+            Err(error) => match self.poll_read(stream, context) {
+                Poll::Ready(arrival) => arrival,
+                Poll::Pending => Arrival::Closed(explain(&error)),
+            },
         })
+    }
+
+    /// Writes some bytes, and all that the transport keeps back of them.
+    fn poll_write_and_flush(
+        &mut self,
+        stream: &mut dyn Transport,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        if !self.is_flushing {
+            let rest = self.output.split_at(self.written).1;
+            match ready!(Pin::new(&mut *stream).poll_write(context, rest)) {
+                Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Ok(count) => self.written += count,
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+            self.is_flushing = true;
+        }
+        ready!(Pin::new(stream).poll_flush(context))?;
+        self.is_flushing = false;
+        Poll::Ready(Ok(()))
     }
 
     fn poll_read(
@@ -250,22 +286,104 @@ impl Io {
         context: &mut Context<'_>,
     ) -> Poll<Arrival> {
         let mut room = ReadBuf::new(self.input.split_at_mut(self.filled).1);
-        let result = std::task::ready!(Pin::new(stream).poll_read(context, &mut room));
+        let result = ready!(Pin::new(stream).poll_read(context, &mut room));
         let stamp = clock::now();
         let count = room.filled().len();
         Poll::Ready(match result {
-            Ok(()) if count == 0 => {
-                Arrival::Closed(Error::new(ErrorKind::Lost, "the server closed the connection"))
-            }
+            Ok(()) if count == 0 => Arrival::Closed(closed()),
             Ok(()) => {
                 self.filled += count;
                 Arrival::Read { stamp }
             }
-            Err(error) => Arrival::Closed(lost(&error)),
+            Err(error) => Arrival::Closed(explain(&error)),
         })
     }
 }
 
-fn lost(error: &io::Error) -> Error {
-    Error::system(ErrorKind::Lost, "the connection broke", error)
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use tokio::io::{AsyncRead, AsyncWrite};
+
+    use super::*;
+    use crate::ErrorKind;
+
+    /// A connection that takes so many bytes at once, and keeps them back until it may flush.
+    struct Script {
+        takes: io::Result<usize>,
+        can_flush: bool,
+        says: &'static [u8],
+    }
+
+    impl AsyncWrite for Script {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Poll::Ready(self.takes.as_ref().map_err(|error| error.kind().into()).copied())
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            if self.can_flush { Poll::Ready(Ok(())) } else { Poll::Pending }
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl AsyncRead for Script {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            if self.says.is_empty() {
+                return Poll::Pending;
+            }
+            buffer.put_slice(std::mem::take(&mut self.says));
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    fn write(io: &mut Io, stream: &mut Script) -> Poll<Arrival> {
+        io.poll_write(stream, &mut Context::from_waker(Waker::noop()))
+    }
+
+    fn with_output(bytes: &[u8]) -> Io {
+        let mut io = Io::new();
+        io.begin();
+        io.output.extend_from_slice(bytes);
+        io
+    }
+
+    #[test]
+    fn what_a_transport_keeps_back_is_not_written() {
+        let mut stream = Script { takes: Ok(2), can_flush: false, says: b"" };
+        let mut io = with_output(b"abcd");
+        assert!(write(&mut io, &mut stream).is_pending());
+        assert!(write(&mut io, &mut stream).is_pending());
+        stream.can_flush = true;
+        for expected in [2, 4] {
+            let Poll::Ready(Arrival::Written { total, .. }) = write(&mut io, &mut stream) else {
+                panic!("the transport takes everything");
+            };
+            assert_eq!((total, io.is_written()), (expected, expected == 4));
+        }
+    }
+
+    #[test]
+    fn the_last_words_of_a_server_are_heard() {
+        let takes = Err(io::ErrorKind::BrokenPipe.into());
+        let mut stream = Script { takes, can_flush: true, says: b"farewell" };
+        let mut io = with_output(b"abcd");
+        assert!(matches!(write(&mut io, &mut stream), Poll::Ready(Arrival::Read { .. })));
+        assert_eq!(io.unread(), b"farewell");
+        match write(&mut io, &mut stream) {
+            Poll::Ready(Arrival::Closed(error)) => assert_eq!(error.kind, ErrorKind::Lost),
+            other => panic!("{other:?}"),
+        }
+    }
 }

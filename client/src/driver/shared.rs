@@ -12,9 +12,10 @@ use tokio::sync::Notify;
 use super::clock;
 use super::events::{self, Events, Taken};
 use super::io::{self, Arrival, Io};
+use super::transport::Route;
 use crate::message::Acknowledge;
 use crate::session::{Demand, Session};
-use crate::{Error, ErrorKind, Event, Log, LogLevel, Moment, Op, Options, Server};
+use crate::{Error, ErrorKind, Event, Log, LogLevel, Moment, Op, Options};
 
 /// What the program's threads and the library's share.
 pub(super) struct Shared {
@@ -23,8 +24,7 @@ pub(super) struct Shared {
     pub(super) driver: Notify,
     pub(super) events: Events,
     consumer: Mutex<Consumer>,
-    pub(super) server: Server,
-    pub(super) connect_timeout: Duration,
+    pub(super) route: Route,
     log: Option<Log>,
 }
 
@@ -68,12 +68,12 @@ const ACK_PATIENCE: Duration = Duration::from_millis(1);
 impl Shared {
     pub(super) fn new(options: Options) -> Result<Arc<Self>, Error> {
         let events = Events::new(options.event_queue)?;
+        let route = Route::new(&options)?;
         Ok(Arc::new_cyclic(|weak: &Weak<Self>| Self {
             driver: Notify::new(),
             events,
             consumer: Mutex::default(),
-            server: options.server.clone(),
-            connect_timeout: options.connect_timeout,
+            route,
             log: options.log.clone(),
             core: Mutex::new(Core {
                 session: Session::new(options, weak.clone(), clock::seed(), clock::now()),
@@ -132,11 +132,7 @@ impl Shared {
         self.lock().session.handle_open_failed(error, clock::now());
     }
 
-    pub(super) fn closed(&self, error: Error) {
-        self.lock().session.handle_closed(error, clock::now());
-    }
-
-    fn log(&self, level: LogLevel, line: &str) {
+    pub(super) fn log(&self, level: LogLevel, line: &str) {
         if let Some(log) = self.log.as_ref().filter(|log| level <= log.level) {
             (log.write)(level, line);
         }

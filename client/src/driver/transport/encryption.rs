@@ -1,0 +1,203 @@
+//! TLS: its settings made ready, its handshake, and its failures in words.
+
+use std::io;
+use std::sync::{Arc, OnceLock};
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{Resumption, WantsClientCert};
+use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::sign::SingleCertAndKey;
+use rustls::{
+    AlertDescription, CertificateError, ClientConfig, ConfigBuilder, DigitallySignedStruct,
+    RootCertStore, SignatureScheme,
+};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::Transport;
+use crate::{Error, ErrorKind, Tls, TlsName};
+
+/// What MQTT in WebSocket frames begins as.
+const HTTP: &[u8] = b"http/1.1";
+
+/// How connections to one server are encrypted.
+pub(super) struct Encryption {
+    tls: Tls,
+    name: TlsName,
+    protocols: Vec<Vec<u8>>,
+    /// Made for the first connection, because it takes milliseconds to read the system's roots. It
+    /// remembers the server, so that the next handshakes are shorter.
+    config: OnceLock<Arc<ClientConfig>>,
+}
+
+impl Encryption {
+    /// Checks the name that the server's certificate has to have.
+    pub(super) fn new(tls: &Tls, host: &str, is_websocket: bool) -> Result<Self, Error> {
+        let default_protocols = || if is_websocket { vec![HTTP.to_vec()] } else { Vec::new() };
+        Ok(Self {
+            tls: tls.clone(),
+            name: tls.server_name.clone().map_or_else(|| TlsName::new(host), Ok)?,
+            protocols: tls.protocols.clone().unwrap_or_else(default_protocols),
+            config: OnceLock::new(),
+        })
+    }
+
+    pub(super) fn is_insecure(&self) -> bool {
+        self.tls.insecurely_accepts_any_certificate
+    }
+
+    /// Makes a plain connection an encrypted one.
+    pub(super) async fn begin<S: Transport>(&self, stream: S) -> Result<TlsStream<S>, Error> {
+        let connector = TlsConnector::from(self.config()?);
+        let result = connector.connect(self.name.0.clone(), stream).await;
+        result.map_err(|error| handshake_failed(&error))
+    }
+
+    fn config(&self) -> Result<Arc<ClientConfig>, Error> {
+        if let Some(config) = self.config.get() {
+            return Ok(Arc::clone(config));
+        }
+        let made = Arc::new(self.make_config()?);
+        Ok(Arc::clone(self.config.get_or_init(|| made)))
+    }
+
+    fn make_config(&self) -> Result<ClientConfig, Error> {
+        // The provider is named, so that a choice of the whole process is neither made nor used.
+        let provider = Arc::new(ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| explain(&error))?;
+        let builder: ConfigBuilder<ClientConfig, WantsClientCert> = if self.is_insecure() {
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider)))
+        } else {
+            builder.with_root_certificates(self.roots()?)
+        };
+        let mut config = match &self.tls.identity {
+            None => builder.with_no_client_auth(),
+            Some(identity) => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(
+                Arc::clone(&identity.0),
+            ))),
+        };
+        config.alpn_protocols.clone_from(&self.protocols);
+        // There is one server to be remembered.
+        config.resumption = Resumption::in_memory_sessions(1);
+        Ok(config)
+    }
+
+    fn roots(&self) -> Result<Arc<RootCertStore>, Error> {
+        if let Some(roots) = &self.tls.roots {
+            return Ok(Arc::clone(&roots.0));
+        }
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if roots.is_empty() {
+            let message = "the system trusts no certificates at all; name some in a CA file";
+            return Err(Error::new(ErrorKind::Tls, message));
+        }
+        Ok(Arc::new(roots))
+    }
+}
+
+fn handshake_failed(error: &io::Error) -> Error {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        Some(rustls::Error::InvalidMessage(_)) => {
+            Error::new(ErrorKind::Tls, "the server does not speak TLS")
+        }
+        Some(error) => explain(error),
+        None if error.kind() == io::ErrorKind::UnexpectedEof => {
+            let message = "the server closed the connection in the TLS handshake";
+            Error::new(ErrorKind::Tls, message)
+        }
+        None => Error::system(ErrorKind::Tls, "the connection broke in the TLS handshake", error),
+    }
+}
+
+/// A failure of TLS in words.
+pub(super) fn explain(error: &rustls::Error) -> Error {
+    let failed = |message: String| Error::new(ErrorKind::Tls, message);
+    match error {
+        rustls::Error::InvalidCertificate(error) => {
+            failed(format!("the server's certificate {}", fault(error)))
+        }
+        rustls::Error::AlertReceived(alert) => Error {
+            tls_alert: Some(u8::from(*alert)),
+            ..failed(format!("the server refused TLS: {}", complaint(*alert)))
+        },
+        other => failed(format!("TLS failed: {other}")),
+    }
+}
+
+/// What is wrong with the server's certificate.
+fn fault(error: &CertificateError) -> String {
+    match error {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            "has expired".to_owned()
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "is not valid yet".to_owned()
+        }
+        CertificateError::UnknownIssuer => "comes from nobody who is trusted".to_owned(),
+        CertificateError::NotValidForName => "is for another name".to_owned(),
+        CertificateError::NotValidForNameContext { expected, .. } => {
+            format!("is not for {}", expected.to_str())
+        }
+        other => format!("is not valid: {other}"),
+    }
+}
+
+/// What the server has to complain of.
+fn complaint(alert: AlertDescription) -> String {
+    match alert {
+        AlertDescription::CertificateRequired => "it wants a client certificate".to_owned(),
+        AlertDescription::UnknownCA => {
+            "it does not trust whom the client's certificate comes from".to_owned()
+        }
+        AlertDescription::NoApplicationProtocol => {
+            "it offers none of the protocols asked for (ALPN)".to_owned()
+        }
+        AlertDescription::UnrecognisedName => "it does not know itself by this name".to_owned(),
+        other => format!("{other:?}"),
+    }
+}
+
+/// Takes anybody for the server.
+#[derive(Debug)]
+struct Anybody(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _certificate: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
