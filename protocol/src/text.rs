@@ -22,7 +22,7 @@ impl<'a> Text<'a> {
     pub fn new(text: &'a str) -> Result<Self, InvalidText> {
         if text.len() > usize::from(u16::MAX) {
             Err(InvalidText::TooLong)
-        } else if text.as_bytes().contains(&0) {
+        } else if text.bytes().fold(false, |found, byte| found | (byte == 0)) {
             Err(InvalidText::Nul)
         } else {
             Ok(Self(text))

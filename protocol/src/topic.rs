@@ -27,7 +27,7 @@ impl<'a> TopicName<'a> {
     pub fn from_text(name: Text<'a>) -> Result<Self, InvalidTopic> {
         if name.is_empty() {
             Err(InvalidTopic::Empty)
-        } else if name.bytes().any(|byte| matches!(byte, b'+' | b'#')) {
+        } else if name.bytes().fold(false, |found, byte| found | matches!(byte, b'+' | b'#')) {
             Err(InvalidTopic::Wildcard)
         } else {
             Ok(Self(name))

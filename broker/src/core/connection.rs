@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use mqtt_protocol::alias::{ReceivedAliases, SentAliases};
 use mqtt_protocol::{
-    ConnAck, Connect, Disconnect, EncodeError, Packet, Publish, PublishTopic, Version,
+    ConnAck, Connect, Delivery, Disconnect, EncodeError, Packet, Publish, PublishFrame,
+    PublishTopic, Version,
 };
 
 use super::authentication::Exchange;
 use super::limits::Limits;
+use super::route::Route;
 use super::session::SessionId;
 use super::time::Instant;
 
@@ -45,6 +47,8 @@ pub(super) struct Connection {
     /// How long it may stay silent; `None` is for ever.
     pub(super) patience: Option<Duration>,
     pub(super) received_aliases: ReceivedAliases,
+    /// Where the client's last message went: the next one mostly goes there, too.
+    pub(super) route: Option<Box<Route>>,
     sent_aliases: SentAliases,
     /// The largest packet the client takes, in bytes. [MQTT-3.1.2-24]
     maximum_packet_size: usize,
@@ -92,6 +96,7 @@ impl Connection {
             last_heard: now,
             patience: None,
             received_aliases: ReceivedAliases::default(),
+            route: None,
             sent_aliases: SentAliases::default(),
             maximum_packet_size: usize::MAX,
             wants_problem_information: true,
@@ -163,6 +168,24 @@ impl Connection {
             // An answer that is too large even so cannot be given at all. [MQTT-3.1.2-24]
             let _ = packet.encode_as(self.version, maximum, &mut self.outbox.bytes);
         }
+    }
+
+    /// Whether messages are sent to the client as they are sent to others: without aliases.
+    pub(super) const fn takes_frames(&self) -> bool {
+        self.sent_aliases.are_off()
+    }
+
+    /// Sends a copy of a message.
+    ///
+    /// # Errors
+    /// The client does not take packets that large. [MQTT-3.1.2-24]
+    pub(super) fn send_frame(
+        &mut self,
+        frame: &PublishFrame<impl AsRef<[u8]>>,
+        delivery: Delivery,
+        retain: bool,
+    ) -> Result<(), EncodeError> {
+        frame.append(delivery, retain, self.maximum_packet_size, &mut self.outbox.bytes)
     }
 
     /// Sends a message, with an alias for its topic if the client knows any.

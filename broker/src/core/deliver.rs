@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use mqtt_protocol::delivery::AcknowledgedQoS;
 use mqtt_protocol::{
-    Ack, Delivery, Packet, QoS, ReasonCode, SubscriptionIdentifier, SubscriptionIdentifiers,
-    TopicFilter, TopicName,
+    Ack, Delivery, EncodeError, Packet, PublishFrame, QoS, ReasonCode, SubscriptionIdentifier,
+    SubscriptionIdentifiers, TopicFilter, TopicName, Version,
 };
 
 use super::Core;
 use super::connection::Connection;
 use super::message::{Message, MessageView, Queued};
+use super::route::{Recipient, Route};
 use super::router::Subscriber;
 use super::session::{Session, SessionId};
 use super::time::Instant;
@@ -19,18 +20,18 @@ use super::time::Instant;
 /// an outbox they can neither expire nor be resumed.
 const OUTBOX_HIGH_WATER: usize = 64 * 1024;
 
-/// A subscription that a message is for.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Recipient {
-    subscriber: Subscriber,
-    /// Whether it is served by itself, not merged with the session's other subscriptions.
-    is_shared: bool,
-}
+/// What is kept of a buffer that a large message was encoded into, in bytes.
+const SCRATCH_SIZE: usize = 64 * 1024;
 
-/// A message to be delivered; copied out of its packet if someone has to wait for it.
+/// A message to be delivered, in the forms that its receivers can share.
 struct Source<'a> {
     message: &'a MessageView<'a>,
+    /// What sessions keep of it, once one has to.
     kept: Option<Arc<Message>>,
+    /// Its latest encoding for those who cannot be sent the packet it came in.
+    encoded: Option<PublishFrame<Vec<u8>>>,
+    /// Where to encode it.
+    scratch: Vec<u8>,
     now: Instant,
 }
 
@@ -39,111 +40,157 @@ impl Source<'_> {
         let Self { message, now, .. } = *self;
         self.kept.get_or_insert_with(|| Arc::new(message.to_message(now))).clone()
     }
+
+    fn queued(&mut self, recipient: &Recipient, qos: QoS, retain: bool) -> Queued {
+        let identifiers = recipient.identifiers.as_slice().into();
+        Queued { message: self.keep(), qos, retain, identifiers }
+    }
+
+    /// Sends it to a client. Bytes that others get as well are copied; what is this client's
+    /// alone is encoded.
+    ///
+    /// # Errors
+    /// The client does not take packets that large. [MQTT-3.1.2-24]
+    fn send(
+        &mut self,
+        connection: &mut Connection,
+        delivery: Delivery,
+        retain: bool,
+        identifiers: &[SubscriptionIdentifier],
+    ) -> Result<(), EncodeError> {
+        if !identifiers.is_empty() || !connection.takes_frames() {
+            self.scratch.clear();
+            let identifiers = identifiers.iter().copied();
+            let identifiers = SubscriptionIdentifiers::encode(identifiers, &mut self.scratch);
+            return connection.send_publish(self.message.publish(delivery, retain, identifiers));
+        }
+        if let Some(frame) = &self.message.frame
+            && frame.serves(connection.version, delivery)
+        {
+            return connection.send_frame(frame, delivery, retain);
+        }
+        let frame = self.encode(connection.version, delivery)?;
+        connection.send_frame(frame, delivery, retain)
+    }
+
+    /// Encodes it, if that was not done for such a delivery before.
+    fn encode(
+        &mut self,
+        version: Version,
+        delivery: Delivery,
+    ) -> Result<&PublishFrame<Vec<u8>>, EncodeError> {
+        let encoded = self.encoded.take();
+        let frame = match encoded {
+            Some(frame) if frame.serves(version, delivery) => frame,
+            other => {
+                let none = SubscriptionIdentifiers::NONE;
+                let publish = self.message.publish(delivery, false, none);
+                let mut bytes = other
+                    .map_or_else(|| std::mem::take(&mut self.scratch), PublishFrame::into_bytes);
+                bytes.clear();
+                Packet::Publish(publish.clone()).encode_as(version, usize::MAX, &mut bytes)?;
+                PublishFrame::new(version, &publish, bytes).ok_or(EncodeError::TooLarge)?
+            }
+        };
+        Ok(self.encoded.insert(frame))
+    }
 }
 
 impl Core {
-    /// Delivers a message to all that subscribed to its topic; tells whether there is anyone.
-    /// [MQTT-4.5.0-1] [MQTT-3.3.2-3]
+    /// Delivers a message to all that subscribed to its topic. [MQTT-4.5.0-1] [MQTT-3.3.2-3]
     pub(super) fn route(
         &mut self,
         message: &MessageView<'_>,
         publisher: Option<SessionId>,
         now: Instant,
-    ) -> bool {
-        let mut recipients = std::mem::take(&mut self.recipients);
-        self.find_recipients(message.topic, publisher, &mut recipients);
-        let mut source = Source { message, kept: None, now };
-        // Subscriptions of one session stand together and are served by one copy.
-        // [MQTT-3.3.4-2] [MQTT-3.3.4-4]
-        for same in recipients.chunk_by(|one, other| {
-            one.subscriber.session == other.subscriber.session && !one.is_shared && !other.is_shared
-        }) {
-            self.deliver(same, &mut source);
-        }
-        let found = !recipients.is_empty();
-        recipients.clear();
-        self.recipients = recipients;
-        found
+    ) {
+        let mut route = std::mem::take(&mut self.route);
+        self.find_route(&mut route, message.topic, publisher);
+        self.deliver_all(&route.recipients, message, now);
+        self.route = route;
     }
 
-    fn find_recipients(
+    /// Finds whom messages of a topic go to.
+    pub(super) fn find_route(
         &self,
+        route: &mut Route,
         name: TopicName<'_>,
         publisher: Option<SessionId>,
-        recipients: &mut Vec<Recipient>,
     ) {
-        let mut lists = 0;
-        self.router.matching(name, |subscribers| {
-            lists += usize::from(!subscribers.single().is_empty());
-            // [MQTT-3.8.3-3]
-            let wanted = subscribers.single().iter().filter(|subscriber| {
-                !(subscriber.no_local && Some(subscriber.session) == publisher)
-            });
-            recipients.extend(wanted.map(|&subscriber| Recipient { subscriber, is_shared: false }));
-            // What a member does not finish stays in its session, and ends with it.
-            // [MQTT-4.8.2-4] [MQTT-4.8.2-5]
-            for group in subscribers.groups() {
-                let member = group.choose(|member| self.is_connected(member.session));
-                recipients
-                    .extend(member.map(|subscriber| Recipient { subscriber, is_shared: true }));
-            }
+        route.find(&self.router, name, publisher, |id| {
+            let session = self.sessions.get(id.number() as usize);
+            session.is_some_and(|session| session.connection.is_some())
         });
-        if lists > 1 {
-            recipients.sort_by_key(|one| (one.subscriber.session, one.is_shared));
-        }
-    }
-
-    fn is_connected(&self, id: SessionId) -> bool {
-        self.sessions.get(id.number() as usize).is_some_and(|session| session.connection.is_some())
     }
 
     /// Delivers a message to one session only, if it has subscribed to the topic.
     pub(super) fn deliver_to(&mut self, id: SessionId, message: &MessageView<'_>, now: Instant) {
         let Some(session) = self.session(id) else { return };
         let subscriptions = session.subscriptions.iter();
-        let matching = subscriptions.filter(|(filter, _)| {
-            TopicFilter::new(filter).is_ok_and(|filter| filter.matches(message.topic))
-        });
-        let recipients: Vec<Recipient> = matching
-            .map(|(_, &options)| Subscriber::new(id, options))
-            .map(|subscriber| Recipient { subscriber, is_shared: false })
-            .collect();
-        self.deliver(&recipients, &mut Source { message, kept: None, now });
+        let mut matching = subscriptions
+            .filter(|(filter, _)| {
+                TopicFilter::new(filter).is_ok_and(|filter| filter.matches(message.topic))
+            })
+            .map(|(_, &options)| Recipient::new(Subscriber::new(id, options), false));
+        let Some(mut recipient) = matching.next() else { return };
+        for other in matching {
+            recipient.merge(&other);
+        }
+        self.deliver_all(&[recipient], message, now);
     }
 
-    /// Delivers one copy to a session, for one or more of its subscriptions.
-    fn deliver(&mut self, subscriptions: &[Recipient], source: &mut Source<'_>) {
-        let Some(first) = subscriptions.first() else { return };
-        let subscribers = || subscriptions.iter().map(|one| &one.subscriber);
-        let maximum_qos = subscribers().map(|one| one.maximum_qos).max().unwrap_or_default();
-        // [MQTT-3.8.4-8] [MQTT-4.8.2-3]
-        let qos = source.message.qos.min(maximum_qos);
-        // [MQTT-3.3.1-12] [MQTT-3.3.1-13]
-        let retain = source.message.retain && subscribers().any(|one| one.retain_as_published);
-        // [MQTT-3.3.4-3]
-        let identifiers = subscribers().filter_map(|one| one.identifier);
-        let copy = Copy { qos, retain, identifiers };
+    /// Delivers one copy to each.
+    pub(super) fn deliver_all(
+        &mut self,
+        recipients: &[Recipient],
+        message: &MessageView<'_>,
+        now: Instant,
+    ) {
+        let scratch = std::mem::take(&mut self.scratch);
+        let mut source = Source { message, kept: None, encoded: None, scratch, now };
+        for recipient in recipients {
+            self.deliver(recipient, &mut source);
+        }
+        let encoded = source.encoded.map(PublishFrame::into_bytes);
+        self.scratch = encoded.unwrap_or(source.scratch);
+        self.scratch.clear();
+        self.scratch.shrink_to(SCRATCH_SIZE);
+    }
 
-        let id = first.subscriber.session;
-        let Some(session) = self.sessions.get_mut(id.number() as usize) else { return };
+    fn deliver(&mut self, recipient: &Recipient, source: &mut Source<'_>) {
+        let qos = source.message.qos.min(recipient.maximum_qos);
+        let retain = source.message.retain && recipient.retain_as_published;
+        let identifiers = recipient.identifiers.as_slice();
+        let Some(session) = self.sessions.get_mut(recipient.session.number() as usize) else {
+            return;
+        };
         let connection_id = session.connection;
         let connection = connection_id.and_then(|id| self.connections.get_mut(id.index()));
         let limits = &self.config.limits;
         let is_sent = match (connection, AcknowledgedQoS::new(qos)) {
             (None, None) => return,
-            (None, Some(_)) => session.queue.push(copy.queued(source), limits, source.now),
             (Some(connection), None) if !session.queue.holds_back_at_most_once() => {
                 let has_room = connection.outbox.bytes.len() < limits.maximum_outbox;
                 if has_room {
-                    send_at_most_once(connection, &copy, source);
+                    // What does not fit the client is dropped for it. [MQTT-3.1.2-25]
+                    let _ = source.send(connection, Delivery::AtMostOnce, retain, identifiers);
                 }
                 has_room
             }
-            (Some(connection), Some(qos)) if can_send_now(session, connection) => {
-                begin(session, connection, qos, copy.queued(source), source.now);
+            (Some(connection), Some(acknowledged)) if can_send_now(session, connection) => {
+                let delivery = acknowledged.delivery(session.outgoing.next_id());
+                // [MQTT-3.1.2-25]
+                if source.send(connection, delivery, retain, identifiers).is_ok() {
+                    let resumable = session.is_persistent();
+                    let kept = resumable.then(|| source.queued(recipient, qos, retain));
+                    begin(session, acknowledged, kept);
+                }
                 true
             }
-            (Some(_), _) => session.queue.push(copy.queued(source), limits, source.now),
+            _ => {
+                let queued = source.queued(recipient, qos, retain);
+                session.queue.push(queued, limits, source.now)
+            }
         };
         self.dropped += u64::from(!is_sent);
         if let Some(id) = connection_id {
@@ -177,36 +224,6 @@ impl Core {
     }
 }
 
-/// How one session gets a message.
-struct Copy<I> {
-    qos: QoS,
-    retain: bool,
-    identifiers: I,
-}
-
-impl<I: Iterator<Item = SubscriptionIdentifier> + Clone> Copy<I> {
-    fn queued(&self, source: &mut Source<'_>) -> Queued {
-        Queued {
-            message: source.keep(),
-            qos: self.qos,
-            retain: self.retain,
-            identifiers: self.identifiers.clone().collect(),
-        }
-    }
-}
-
-fn send_at_most_once(
-    connection: &mut Connection,
-    copy: &Copy<impl Iterator<Item = SubscriptionIdentifier> + Clone>,
-    source: &Source<'_>,
-) {
-    let mut scratch = Vec::new();
-    let identifiers = SubscriptionIdentifiers::encode(copy.identifiers.clone(), &mut scratch);
-    let publish = source.message.publish(Delivery::AtMostOnce, copy.retain, identifiers);
-    // What does not fit the client is dropped for it. [MQTT-3.1.2-25]
-    let _ = connection.send_publish(publish);
-}
-
 /// Whether a QoS 1 or 2 message need not wait: nothing overtakes, whatever the topic.
 /// [MQTT-4.6.0-5] [MQTT-4.6.0-6]
 fn can_send_now(session: &Session, connection: &Connection) -> bool {
@@ -228,29 +245,19 @@ fn send_queued(
     connection.send_publish(message.publish(delivery, queued.retain, identifiers)).is_ok()
 }
 
-/// Gives a message its identifier and sends it. One that does not fit the client counts as
-/// delivered. [MQTT-3.1.2-25] [MQTT-4.3.2-2] [MQTT-4.3.3-2]
-fn begin(
-    session: &mut Session,
-    connection: &mut Connection,
-    qos: AcknowledgedQoS,
-    queued: Queued,
-    now: Instant,
-) {
-    let delivery = qos.delivery(session.outgoing.next_id());
-    if send_queued(connection, &queued, delivery, now) {
-        let begun = session.outgoing.begin(qos, queued);
-        debug_assert!(begun.is_ok(), "there was room");
-    }
+/// Counts a message as sent, with the identifier that was next. [MQTT-4.3.2-2] [MQTT-4.3.3-2]
+fn begin(session: &mut Session, qos: AcknowledgedQoS, kept: Option<Queued>) {
+    let begun = session.outgoing.begin(qos, kept);
+    debug_assert!(begun.is_ok(), "there was room");
 }
 
 /// Sends the next unfinished message of a former connection again, whether or not it has expired
 /// meanwhile: the client may know it already. [MQTT-4.3.3-7]
 fn resend_next(session: &mut Session, connection: &mut Connection, now: Instant) -> bool {
-    let Some((delivery, queued)) = session.outgoing.resend() else { return false };
-    if !send_queued(connection, queued, delivery, now)
-        && let Some(packet_id) = delivery.packet_id()
-    {
+    let Some((delivery, kept)) = session.outgoing.resend() else { return false };
+    let is_sent =
+        kept.as_ref().is_some_and(|queued| send_queued(connection, queued, delivery, now));
+    if !is_sent && let Some(packet_id) = delivery.packet_id() {
         session.outgoing.abandon(packet_id);
     }
     true
@@ -268,7 +275,14 @@ fn send_next(session: &mut Session, connection: &mut Connection, now: Instant) -
     match qos {
         // [MQTT-3.3.2-5]
         _ if is_expired => {}
-        Some(qos) => begin(session, connection, qos, queued, now),
+        Some(qos) => {
+            let delivery = qos.delivery(session.outgoing.next_id());
+            // One that does not fit the client counts as delivered. [MQTT-3.1.2-25]
+            if send_queued(connection, &queued, delivery, now) {
+                let kept = session.is_persistent().then_some(queued);
+                begin(session, qos, kept);
+            }
+        }
         None => drop(send_queued(connection, &queued, Delivery::AtMostOnce, now)),
     }
     true

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mqtt_protocol::{
-    Delivery, Publish, PublishProperties, PublishTopic, QoS, SubscriptionIdentifier,
+    Delivery, Publish, PublishFrame, PublishProperties, PublishTopic, QoS, SubscriptionIdentifier,
     SubscriptionIdentifiers, TopicName, Will, WillProperties,
 };
 
@@ -23,12 +23,15 @@ pub struct MessageView<'a> {
     pub properties: PublishProperties<'a>,
     /// Its payload.
     pub payload: &'a [u8],
+    /// The packet it came in, if that can be passed on.
+    pub frame: Option<PublishFrame<&'a [u8]>>,
 }
 
 impl<'a> MessageView<'a> {
     /// The message in a packet, whose alias, if it has one, stands for `topic`.
     pub fn new(topic: TopicName<'a>, publish: &Publish<'a>) -> Self {
         Self {
+            frame: None,
             topic,
             qos: publish.delivery.qos(),
             retain: publish.retain,
@@ -115,6 +118,7 @@ impl Message {
                 user_properties,
             },
             payload: will.payload.as_bytes(),
+            frame: None,
         };
         let lifetime = message_expiry_interval.map(|secs| Duration::from_secs(secs.into()));
         (view.to_message(Instant::default()), lifetime)
@@ -173,6 +177,7 @@ impl Message {
             retain: self.retain,
             properties,
             payload: &self.payload,
+            frame: None,
         }
     }
 }

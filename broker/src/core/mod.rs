@@ -13,6 +13,7 @@
 //! | `subscribe` | SUBSCRIBE and UNSUBSCRIBE |
 //! | `lifetime` | timers: keep alive, wills, the end of sessions |
 //! | `room_clock` | the clock at `$clock/now` |
+//! | `route` | whom the messages of a topic go to |
 //! | `router`, `retained`, `session`, `connection`, `message` | what is kept |
 
 mod authentication;
@@ -26,6 +27,7 @@ mod publish;
 mod queue;
 mod retained;
 mod room_clock;
+mod route;
 mod router;
 pub mod session;
 mod snapshot;
@@ -44,6 +46,7 @@ pub use self::connection::ConnectionId;
 use self::connection::{Connection, State, WriteRight};
 use self::limits::Limits;
 use self::retained::Retained;
+use self::route::Route;
 use self::router::Router;
 use self::session::{Session, SessionId};
 pub use self::snapshot::{Change, SavedSession};
@@ -122,8 +125,10 @@ pub struct Core {
     outputs: VecDeque<Output>,
     /// The server that clients are to use in place of this one.
     redirect_to: Option<Box<str>>,
-    /// What a message is about to be delivered to; kept to spare allocations.
-    recipients: Vec<deliver::Recipient>,
+    /// Where a message goes that no publisher's route is for; kept to spare allocations.
+    route: Route,
+    /// What a message is encoded into; kept to spare allocations.
+    scratch: Vec<u8>,
     /// QoS 0 messages that were dropped because their receiver did not read.
     dropped: u64,
 }
@@ -147,7 +152,8 @@ impl Core {
             timers: Timers::default(),
             outputs: VecDeque::new(),
             redirect_to: None,
-            recipients: Vec::new(),
+            route: Route::default(),
+            scratch: Vec::new(),
             dropped: 0,
         }
     }
@@ -173,8 +179,9 @@ impl Core {
         while let Some((version, maximum)) = self.terms(from) {
             match decode_as(version, &bytes[consumed..], maximum) {
                 Ok(Decoded::Packet { packet, length }) => {
+                    let bytes = &bytes[consumed..consumed + length];
                     self.hear(from, now);
-                    self.handle_packet(from, packet, now);
+                    self.handle_packet(from, packet, bytes, now);
                     consumed += length;
                 }
                 Ok(Decoded::Incomplete { needed }) => return Received { consumed, needed },
@@ -221,13 +228,19 @@ impl Core {
         Some((connection.version, maximum))
     }
 
-    /// A packet has come in.
-    pub fn handle_packet(&mut self, from: ConnectionId, packet: Packet<'_>, now: Instant) {
+    /// A packet has come in, in these bytes.
+    fn handle_packet(
+        &mut self,
+        from: ConnectionId,
+        packet: Packet<'_>,
+        bytes: &[u8],
+        now: Instant,
+    ) {
         let Some(connection) = self.connection(from) else { return };
         let handled = match connection.state {
             State::Handshake => self.handle_first_packet(from, packet, now),
             State::Authenticating => self.handle_before_connack(from, &packet, now),
-            State::Open(session) => self.handle_client_packet(from, session, packet, now),
+            State::Open(session) => self.handle_client_packet(from, session, packet, bytes, now),
             State::Checking | State::Closing => Ok(()),
         };
         if let Err(error) = handled {
@@ -254,10 +267,11 @@ impl Core {
         from: ConnectionId,
         session: SessionId,
         packet: Packet<'_>,
+        bytes: &[u8],
         now: Instant,
     ) -> Result<(), DecodeError> {
         match packet {
-            Packet::Publish(publish) => self.handle_publish(from, session, &publish, now)?,
+            Packet::Publish(publish) => self.handle_publish(from, session, &publish, bytes, now)?,
             Packet::PubAck(ack) => self.handle_puback(session, &ack, now),
             Packet::PubRec(ack) => self.handle_pubrec(from, session, &ack, now),
             Packet::PubRel(ack) => self.handle_pubrel(from, session, &ack),

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use mqtt_protocol::delivery::{Arrival, PubRecOutcome};
-use mqtt_protocol::{Ack, DecodeError, Delivery, Packet, Publish, ReasonCode, TopicName};
+use mqtt_protocol::{Ack, DecodeError, Delivery, Packet, Publish, PublishFrame, ReasonCode};
 
 use super::message::{Message, MessageView};
+use super::route::Route;
 use super::session::SessionId;
 use super::time::Instant;
 use super::timers::Timer;
@@ -17,6 +18,7 @@ impl Core {
         from: ConnectionId,
         session: SessionId,
         publish: &Publish<'_>,
+        bytes: &[u8],
         now: Instant,
     ) -> Result<(), DecodeError> {
         // [MQTT-3.3.4-6]
@@ -28,12 +30,16 @@ impl Core {
             DecodeError { reason, detail: "a message of a kind that CONNACK has ruled out" }
         })?;
         let Some(connection) = self.connection(from) else { return Ok(()) };
-        // The table is put back when the name borrowed from it is no longer needed.
+        // Both are put back when what is borrowed from them is no longer needed.
         let mut aliases = std::mem::take(&mut connection.received_aliases);
-        let name = aliases.resolve(publish.topic)?;
-        self.take_publish(from, session, name, publish, now)?;
+        let mut route = connection.route.take().unwrap_or_default();
+        let frame = PublishFrame::new(connection.version, publish, bytes);
+        let topic = aliases.resolve(publish.topic)?;
+        let message = MessageView { frame, ..MessageView::new(topic, publish) };
+        self.take_publish(from, session, publish.delivery, &message, &mut route, now)?;
         if let Some(connection) = self.connection(from) {
             connection.received_aliases = aliases;
+            connection.route = Some(route);
         }
         Ok(())
     }
@@ -42,38 +48,51 @@ impl Core {
         &mut self,
         from: ConnectionId,
         id: SessionId,
-        name: TopicName<'_>,
-        publish: &Publish<'_>,
+        delivery: Delivery,
+        message: &MessageView<'_>,
+        route: &mut Route,
         now: Instant,
     ) -> Result<(), DecodeError> {
         let Some(session) = self.session(id) else { return Ok(()) };
-        let reason = match session.incoming.publish(publish.delivery)? {
-            Arrival::New => self.admit(id, &MessageView::new(name, publish), now),
+        let reason = match session.incoming.publish(delivery)? {
+            Arrival::New => self.admit(id, message, route, now),
             Arrival::Repeated => ReasonCode::Success,
         };
-        self.acknowledge(from, id, publish.delivery, reason);
+        self.acknowledge(from, id, delivery, reason);
         Ok(())
     }
 
     /// Hands the message on, if it may be, and gives the reason code for its sender.
-    fn admit(&mut self, id: SessionId, message: &MessageView<'_>, now: Instant) -> ReasonCode {
-        if message.topic.as_str() == room_clock::TOPIC {
-            return self.answer_clock_request(id, message, now);
-        }
-        if message.topic.is_reserved() {
-            return ReasonCode::NotAuthorized;
-        }
-        if !self.config.limits.allow_topic(&message.topic) {
-            return ReasonCode::TopicNameInvalid;
+    fn admit(
+        &mut self,
+        id: SessionId,
+        message: &MessageView<'_>,
+        route: &mut Route,
+        now: Instant,
+    ) -> ReasonCode {
+        let is_known = route.leads_to(message.topic, &self.router);
+        if !is_known {
+            if message.topic.as_str() == room_clock::TOPIC {
+                return self.answer_clock_request(id, message, now);
+            }
+            if message.topic.is_reserved() {
+                return ReasonCode::NotAuthorized;
+            }
+            if !self.config.limits.allow_topic(&message.topic) {
+                return ReasonCode::TopicNameInvalid;
+            }
         }
         if message.retain && !self.retain(message, now) {
             return ReasonCode::QuotaExceeded;
         }
-        if self.route(message, Some(id), now) {
-            ReasonCode::Success
-        } else {
-            ReasonCode::NoMatchingSubscribers
+        if !is_known {
+            self.find_route(route, message.topic, Some(id));
         }
+        if route.recipients.is_empty() {
+            return ReasonCode::NoMatchingSubscribers;
+        }
+        self.deliver_all(&route.recipients, message, now);
+        ReasonCode::Success
     }
 
     /// Keeps or clears the retained message of the topic; refuses one more than the limit.

@@ -43,6 +43,7 @@ impl Core {
                 ..PublishProperties::default()
             },
             payload: payload.as_bytes(),
+            frame: None,
         };
         self.deliver_to(from, &answer, now);
         ReasonCode::Success

@@ -36,6 +36,8 @@ pub(super) struct Router {
     exact: HashMap<Box<str>, Subscribers>,
     /// Filters with wildcards, a node for each level.
     root: Node,
+    /// Counts the changes.
+    generation: u64,
 }
 
 /// The subscriptions with one and the same filter.
@@ -68,6 +70,7 @@ impl Router {
     /// Adds a subscription, or replaces the one of the same session and filter.
     /// [MQTT-3.8.4-3]
     pub(super) fn subscribe(&mut self, filter: TopicFilter<'_>, subscriber: Subscriber) {
+        self.generation += 1;
         let subscribers = self.subscribers(filter);
         let list = match filter.share_name() {
             None => &mut subscribers.single,
@@ -95,6 +98,7 @@ impl Router {
 
     /// Removes the subscription of a session with exactly this filter. [MQTT-3.10.4-1]
     pub(super) fn unsubscribe(&mut self, filter: TopicFilter<'_>, session: SessionId) {
+        self.generation += 1;
         if filter.has_wildcard() {
             let mut levels = filter.pattern().split('/');
             self.root.remove(&mut levels, filter.share_name(), session);
@@ -104,6 +108,11 @@ impl Router {
                 self.exact.remove(filter.pattern());
             }
         }
+    }
+
+    /// A number that is another one after each change.
+    pub(super) const fn generation(&self) -> u64 {
+        self.generation
     }
 
     /// Calls `visit` with the subscriptions of every filter that matches the topic.

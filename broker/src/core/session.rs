@@ -41,8 +41,9 @@ pub(super) struct Session {
     pub(super) expiry: Option<Duration>,
     /// By the text of the filter.
     pub(super) subscriptions: HashMap<Box<str>, Options>,
-    /// Messages begun towards the client.
-    pub(super) outgoing: Outgoing<Queued>,
+    /// Messages begun towards the client; what is needed to send them again, in a session that
+    /// outlives its connection.
+    pub(super) outgoing: Outgoing<Option<Queued>>,
     /// Messages begun by the client.
     pub(super) incoming: Incoming,
     /// Messages that wait to be begun.

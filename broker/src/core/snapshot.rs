@@ -111,7 +111,9 @@ impl Session {
             subscriptions: options.map(|(filter, &options)| (filter.clone(), options)).collect(),
             queue: self.queue.iter().cloned().collect(),
             in_flight: in_flight
-                .map(|(packet_id, entry)| (packet_id, entry.stage, entry.message.clone()))
+                .filter_map(|(packet_id, entry)| {
+                    Some((packet_id, entry.stage, entry.message.clone()?))
+                })
                 .collect(),
             next_id: self.outgoing.next_id(),
             unreleased: self.incoming.unreleased().collect(),
@@ -129,7 +131,7 @@ impl Session {
         }
         for (packet_id, stage, queued) in saved.in_flight {
             // They are in the order they were begun in.
-            let _ = self.outgoing.restore(packet_id, stage, queued);
+            let _ = self.outgoing.restore(packet_id, stage, Some(queued));
         }
         for queued in saved.queue {
             self.queue.restore(queued);

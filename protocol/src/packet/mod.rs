@@ -5,6 +5,7 @@ mod auth;
 mod connack;
 mod connect;
 mod disconnect;
+mod frame;
 mod outcome;
 mod publish;
 mod suback;
@@ -15,6 +16,7 @@ pub use auth::{Auth, AuthProperties};
 pub use connack::{ConnAck, ConnAckProperties};
 pub use connect::{Connect, ConnectProperties, Will, WillProperties};
 pub use disconnect::{Disconnect, DisconnectProperties};
+pub use frame::PublishFrame;
 pub use publish::{Delivery, Publish, PublishProperties, PublishTopic};
 pub use suback::SubAck;
 pub use subscribe::{

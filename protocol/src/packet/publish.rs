@@ -1,6 +1,6 @@
 //! PUBLISH: a message on its way.
 
-use super::read_packet_id;
+use super::{PacketType, read_packet_id};
 use crate::property::{
     Properties, SUBSCRIPTION_IDENTIFIER, TopicAlias, Value, properties, read_once,
 };
@@ -177,8 +177,7 @@ impl<'a> Publish<'a> {
     }
 
     pub(super) fn flags(&self) -> u8 {
-        let duplicate = if self.delivery.is_duplicate() { DUPLICATE } else { 0 };
-        duplicate | (self.delivery.qos() as u8) << QOS_SHIFT | u8::from(self.retain)
+        flags(self.delivery, self.retain)
     }
 
     fn properties_length(&self) -> usize {
@@ -213,6 +212,16 @@ impl<'a> Publish<'a> {
         }
         out.extend_from_slice(self.payload);
     }
+}
+
+const fn flags(delivery: Delivery, retain: bool) -> u8 {
+    let duplicate = if delivery.is_duplicate() { DUPLICATE } else { 0 };
+    duplicate | (delivery.qos() as u8) << QOS_SHIFT | retain as u8
+}
+
+/// The first byte of the fixed header.
+pub(super) const fn first_byte(delivery: Delivery, retain: bool) -> u8 {
+    (PacketType::Publish as u8) << 4 | flags(delivery, retain)
 }
 
 /// The QoS bits with the identifier they call for. [MQTT-2.2.1-2] [MQTT-3.3.1-2] [MQTT-3.3.1-4]
