@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use clap::builder::styling::Styles;
 use mqtt_broker::core::limits::Limits;
-use mqtt_broker::shell::{Address, Options, Server, StartError, TlsFiles};
+use mqtt_broker::shell::{Address, Network, Options, Server, StartError, TlsFiles};
 use mqtt_protocol::QoS;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{error, info};
@@ -41,6 +41,11 @@ struct Arguments {
     /// Ask clients on mqtts and wss addresses for a certificate from one of these roots
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_client_ca: Option<PathBuf>,
+
+    /// Take connections from this address or network for a proxy's, which say in the PROXY protocol
+    /// of HAProxy, version 1 or 2, who they are really from; may be given several times
+    #[arg(long, value_name = "NETWORK")]
+    proxy_protocol_from: Vec<Network>,
 
     /// Let clients of other machines in without authentication
     #[arg(long)]
@@ -94,6 +99,7 @@ async fn main() -> ExitCode {
         tls,
         state_dir: arguments.state_dir,
         allow_anonymous: arguments.allow_anonymous,
+        proxies: arguments.proxy_protocol_from,
         redirect_to: arguments.redirect_to,
         limits: Limits {
             maximum_qos: arguments.maximum_qos,

@@ -4,9 +4,7 @@
 mod sockets;
 
 use std::fs;
-use std::io::Read;
 use std::net::TcpListener;
-use std::process::ExitStatus;
 use std::time::{Duration, SystemTime};
 
 use mqtt_broker::core::time::WallClock;
@@ -92,25 +90,6 @@ fn a_session_grows_old_while_the_broker_is_not_running() {
         let broker = InProcess::start_with(Options { state_dir, ..Options::default() });
         let (_, present) = Peer::resume(broker.address, &lasting("away"));
         assert_eq!(present, is_kept);
-    }
-}
-
-/// What the program says when it is started like this and ends, and how it ends.
-fn refusal(arguments: &[&str]) -> (String, ExitStatus) {
-    let mut child = command(arguments).spawn().unwrap();
-    let status = wait_for("the end of the program", || child.try_wait().unwrap());
-    let mut said = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-    (said, status)
-}
-
-/// Checks that the program refuses to start and says why in one line with these words in it.
-fn assert_refused(arguments: &[&str], words: &[&str]) {
-    let (said, status) = refusal(arguments);
-    assert!(!status.success());
-    assert_eq!(said.trim_end().lines().count(), 1, "{said}");
-    for word in words {
-        assert!(said.contains(word), "{word:?} is not in {said}");
     }
 }
 

@@ -41,7 +41,12 @@ pub fn rumqtt(name: &str) -> PathBuf {
 
 /// One of mosquitto's clients with the way to a broker.
 #[must_use]
-pub fn mosquitto_client(program: &str, broker: &Broker, house: &House, is_encrypted: bool) -> Command {
+pub fn mosquitto_client(
+    program: &str,
+    broker: &Broker,
+    house: &House,
+    is_encrypted: bool,
+) -> Command {
     let mut command = Command::new(program);
     command.args(["-h", "localhost"]);
     if is_encrypted {

@@ -49,7 +49,12 @@ fn chromium_meets_us_from_a_page() {
     for scheme in ["ws", "wss"] {
         let mut command = Command::new(find_program("chromium").expect("chromium is installed"));
         // Its sandbox refuses to work for root, and it has to believe our certificate.
-        command.args(["--headless", "--no-sandbox", "--ignore-certificate-errors", "--no-first-run"]);
+        command.args([
+            "--headless",
+            "--no-sandbox",
+            "--ignore-certificate-errors",
+            "--no-first-run",
+        ]);
         command.args(["--disable-gpu", "--disable-dev-shm-usage", "--disable-component-update"]);
         command.args(["--disable-background-networking", "--disable-sync"]);
         command.arg(format!("--user-data-dir={}", house.file(scheme).display()));

@@ -11,14 +11,17 @@ use std::time::Duration;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::time::timeout_at;
 use tokio_rustls::TlsAcceptor;
 use tracing::{debug, warn};
 
 use super::address::{Address, Scheme, resolve};
 use super::connection::{Own, Shared, serve};
 use super::hub::Hub;
+use super::network::Network;
+use super::proxy::ProxyError;
 use super::socket::Socket;
-use super::websocket;
+use super::{proxy, websocket};
 use crate::core::time::Instant;
 
 /// How long to wait when there are no descriptors left for a new connection.
@@ -32,8 +35,10 @@ pub(super) enum Listener {
 }
 
 /// What connections of a listener need to know.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct Terms {
+    /// Peers that are proxies, which say who a connection is really from.
+    pub(super) proxies: Vec<Network>,
     /// How long the handshakes before CONNECT may take.
     pub(super) handshake_timeout: Duration,
     /// The largest packet, in bytes.
@@ -83,29 +88,31 @@ impl Listener {
     }
 
     /// Accepts connections for ever.
-    pub(super) async fn accept_all(self, hub: Arc<Hub>, terms: Terms) {
+    pub(super) async fn accept_all(self, hub: Arc<Hub>, terms: Arc<Terms>) {
         loop {
-            if let Err(error) = self.accept(&hub, terms).await {
+            if let Err(error) = self.accept(&hub, &terms).await {
                 warn!(%error, listener = self.url(), "cannot accept a connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
 
-    async fn accept(&self, hub: &Arc<Hub>, terms: Terms) -> io::Result<()> {
+    async fn accept(&self, hub: &Arc<Hub>, terms: &Arc<Terms>) -> io::Result<()> {
         let hub = hub.clone();
         match self {
             Self::Network { scheme, socket, tls } => {
                 let (stream, peer) = socket.accept().await?;
-                debug!(%peer, "accepted");
                 // Batching is the broker's own; Nagle's would only delay it.
                 stream.set_nodelay(true)?;
-                if *scheme == Scheme::Mqtt {
-                    tokio::spawn(serve_tcp(hub, stream));
-                } else {
-                    let handshake = Handshake { hub, terms, scheme: *scheme, tls: tls.clone() };
-                    tokio::spawn(handshake.run(stream, peer));
-                }
+                let arrival = Arrival {
+                    accepted: hub.now(),
+                    deadline: tokio::time::Instant::now() + terms.handshake_timeout,
+                    hub,
+                    terms: terms.clone(),
+                    scheme: *scheme,
+                    tls: tls.clone(),
+                };
+                tokio::spawn(arrival.welcome(stream, peer));
             }
             Self::Unix { socket, .. } => {
                 let (stream, _) = socket.accept().await?;
@@ -137,13 +144,6 @@ fn remove_stale_socket(path: &Path) -> io::Result<()> {
     }
 }
 
-async fn serve_tcp(hub: Arc<Hub>, stream: TcpStream) {
-    let (reader, writer) = stream.into_split();
-    let entry = hub.open(Some(Socket::Tcp(writer)), hub.now());
-    let outlet = Shared(entry.1.clone());
-    serve(hub, reader, outlet, entry).await;
-}
-
 async fn serve_unix(hub: Arc<Hub>, stream: UnixStream) {
     let (reader, writer) = stream.into_split();
     let entry = hub.open(Some(Socket::Unix(writer)), hub.now());
@@ -151,41 +151,75 @@ async fn serve_unix(hub: Arc<Hub>, stream: UnixStream) {
     serve(hub, reader, outlet, entry).await;
 }
 
-/// What comes before the first MQTT byte of an encrypted or WebSocket connection.
-struct Handshake {
+/// A connection from its first byte to its first MQTT byte.
+struct Arrival {
     hub: Arc<Hub>,
-    terms: Terms,
+    terms: Arc<Terms>,
+    accepted: Instant,
+    /// When all handshakes before CONNECT have to be over.
+    deadline: tokio::time::Instant,
     scheme: Scheme,
     tls: Option<Arc<ServerConfig>>,
 }
 
-impl Handshake {
-    async fn run(self, stream: TcpStream, peer: SocketAddr) {
-        let accepted = self.hub.now();
-        let Some(tls) = self.tls.clone() else {
-            return self.above_tls(stream, peer, accepted).await;
-        };
+impl Arrival {
+    /// Serves the client, whoever it is from.
+    async fn welcome(self, mut stream: TcpStream, peer: SocketAddr) {
+        let Some(client) = self.find_client(&mut stream, peer).await else { return };
+        debug!(peer = %client, "accepted");
+        match (self.scheme, self.tls.clone()) {
+            (Scheme::Mqtt, _) => self.serve_plain(stream).await,
+            (_, Some(tls)) => self.shake_hands(tls, stream, client).await,
+            (_, None) => self.serve_above_tls(stream, client).await,
+        }
+    }
+
+    /// The address the connection is from: its peer's, or what a proxy says, which has to.
+    async fn find_client(&self, stream: &mut TcpStream, peer: SocketAddr) -> Option<SocketAddr> {
+        if !self.terms.proxies.iter().any(|proxy| proxy.contains(peer.ip())) {
+            return Some(peer);
+        }
+        match timeout_at(self.deadline, proxy::read(stream)).await {
+            Ok(Ok(client)) => return Some(client.unwrap_or(peer)),
+            // A proxy may look whether the broker is there, and say nothing.
+            Ok(Err(error @ ProxyError::Ended)) => {
+                debug!(proxy = %peer, "refused a connection: {error}");
+            }
+            Ok(Err(error)) => warn!(proxy = %peer, "refused a connection: {error}"),
+            Err(_) => warn!(proxy = %peer, "refused a connection: no PROXY header in time"),
+        }
+        None
+    }
+
+    async fn serve_plain(self, stream: TcpStream) {
+        let (reader, writer) = stream.into_split();
+        let entry = self.hub.open(Some(Socket::Tcp(writer)), self.accepted);
+        let outlet = Shared(entry.1.clone());
+        serve(self.hub, reader, outlet, entry).await;
+    }
+
+    async fn shake_hands(self, tls: Arc<ServerConfig>, stream: TcpStream, peer: SocketAddr) {
         let handshake = TlsAcceptor::from(tls).accept(stream);
-        match tokio::time::timeout(self.terms.handshake_timeout, handshake).await {
-            Ok(Ok(stream)) => self.above_tls(stream, peer, accepted).await,
+        match timeout_at(self.deadline, handshake).await {
+            Ok(Ok(stream)) => self.serve_above_tls(stream, peer).await,
             Ok(Err(error)) => debug!(%peer, %error, "no TLS handshake"),
             Err(_) => debug!(%peer, "no TLS handshake in time"),
         }
     }
 
-    async fn above_tls<S>(self, stream: S, peer: SocketAddr, accepted: Instant)
+    async fn serve_above_tls<S>(self, stream: S, peer: SocketAddr)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         if !self.scheme.is_websocket() {
             let (reader, writer) = tokio::io::split(stream);
-            let entry = self.hub.open(None, accepted);
+            let entry = self.hub.open(None, self.accepted);
             return serve(self.hub, reader, Own(writer), entry).await;
         }
         let handshake = websocket::accept(stream, self.terms.maximum_packet_size);
-        match tokio::time::timeout(self.terms.handshake_timeout, handshake).await {
+        match timeout_at(self.deadline, handshake).await {
             Ok(Ok((reader, writer))) => {
-                let entry = self.hub.open(None, accepted);
+                let entry = self.hub.open(None, self.accepted);
                 serve(self.hub, reader, writer, entry).await;
             }
             Ok(Err(error)) => debug!(%peer, %error, "no WebSocket handshake"),

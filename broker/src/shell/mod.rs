@@ -10,11 +10,14 @@ mod checks;
 mod connection;
 mod hub;
 mod listener;
+mod network;
+pub mod proxy;
 mod server;
 mod socket;
 mod tls;
 mod websocket;
 
 pub use address::{Address, InvalidAddress, Scheme};
+pub use network::{InvalidNetwork, Network};
 pub use server::{Options, Server, StartError};
 pub use tls::{TlsError, TlsFiles};

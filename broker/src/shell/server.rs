@@ -14,6 +14,7 @@ use super::address::Address;
 use super::checks::Checks;
 use super::hub::{Clock, Hub};
 use super::listener::{Listener, Terms};
+use super::network::Network;
 use super::tls::{TlsError, TlsFiles};
 use crate::core::limits::Limits;
 use crate::core::time::WallClock;
@@ -38,6 +39,9 @@ pub struct Options {
     /// Whether clients may connect that do not say who they are: without a password file those
     /// from other machines, with one any at all.
     pub allow_anonymous: bool,
+    /// Peers that are proxies: they say in front of each connection, in the PROXY protocol, who it
+    /// is from.
+    pub proxies: Vec<Network>,
     /// The server that clients are to use in place of this one, as in `other.example:8883`.
     pub redirect_to: Option<String>,
     /// What clients are granted.
@@ -49,7 +53,7 @@ pub struct Server {
     hub: Arc<Hub>,
     checks: Checks,
     listeners: Vec<Listener>,
-    terms: Terms,
+    terms: Arc<Terms>,
 }
 
 impl fmt::Debug for Server {
@@ -80,10 +84,11 @@ impl Server {
         let (hub, checks) = open_hub(&options, users)?;
         let hub = Arc::new(hub);
         let terms = Terms {
+            proxies: options.proxies,
             handshake_timeout: options.limits.connect_timeout,
             maximum_packet_size: options.limits.maximum_packet_size as usize,
         };
-        Ok(Self { hub, checks, listeners, terms })
+        Ok(Self { hub, checks, listeners, terms: Arc::new(terms) })
     }
 
     /// The network addresses it listens on, ports chosen by the system included.
@@ -100,7 +105,7 @@ impl Server {
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let mut tasks = tokio::task::JoinSet::new();
         for listener in self.listeners {
-            tasks.spawn(listener.accept_all(self.hub.clone(), self.terms));
+            tasks.spawn(listener.accept_all(self.hub.clone(), self.terms.clone()));
         }
         let hub = self.hub.clone();
         tasks.spawn(async move { hub.run_timers().await });

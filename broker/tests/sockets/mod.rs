@@ -3,6 +3,9 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
+pub mod encryption;
+pub mod frames;
+
 use std::fs;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -33,7 +36,12 @@ impl InProcess {
 
     /// Starts a broker with these options, on a port of the system's choice.
     pub fn start_with(options: Options) -> Self {
-        let listen = vec!["mqtt://127.0.0.1:0".parse().unwrap()];
+        Self::listen("mqtt://127.0.0.1:0", options)
+    }
+
+    /// Starts a broker that listens at this URL alone.
+    pub fn listen(url: &str, options: Options) -> Self {
+        let listen = vec![url.parse().unwrap()];
         let options = Options { listen, ..options };
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -121,6 +129,25 @@ pub fn command(arguments: &[&str]) -> Command {
     command
 }
 
+/// What the program says when it is started like this and ends, and how it ends.
+pub fn refusal(arguments: &[&str]) -> (String, ExitStatus) {
+    let mut child = command(arguments).spawn().unwrap();
+    let status = wait_for("the end of the program", || child.try_wait().unwrap());
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    (said, status)
+}
+
+/// Checks that the program refuses to start and says why in one line with these words in it.
+pub fn assert_refused(arguments: &[&str], words: &[&str]) {
+    let (said, status) = refusal(arguments);
+    assert!(!status.success());
+    assert_eq!(said.trim_end().lines().count(), 1, "{said}");
+    for word in words {
+        assert!(said.contains(word), "{word:?} is not in {said}");
+    }
+}
+
 /// Looks again and again until there is something.
 pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + DEADLINE;
@@ -158,10 +185,16 @@ impl Peer {
     /// Connects; tells whether there was a session.
     pub fn resume(address: SocketAddr, connect: &Connect<'_>) -> (Self, bool) {
         let mut peer = Self::open(address);
-        peer.send(&Packet::Connect(connect.clone()));
-        let Packet::ConnAck(connack) = peer.receive() else { panic!("no CONNACK") };
+        let present = peer.greet(connect);
+        (peer, present)
+    }
+
+    /// Sends CONNECT and checks that the broker agrees; tells whether there was a session.
+    pub fn greet(&mut self, connect: &Connect<'_>) -> bool {
+        self.send(&Packet::Connect(connect.clone()));
+        let Packet::ConnAck(connack) = self.receive() else { panic!("no CONNACK") };
         assert_eq!(connack.reason, ReasonCode::Success);
-        (peer, connack.session_present)
+        connack.session_present
     }
 
     pub fn send(&mut self, packet: &Packet<'_>) {
