@@ -214,7 +214,7 @@
 #define MQTT_EVENT_CONNECTED 1
 
 /**
- * An attempt to connect failed: status, reason if the server gave one, message, os_error, retry_ms.
+ * An attempt to connect failed: status, reason if the server gave one, message, os_error, tls_alert, retry_ms.
  */
 #define MQTT_EVENT_CONNECT_FAILED 2
 
@@ -442,12 +442,12 @@ typedef void (*mqtt_wakeup_fn)(void *user);
 #define MQTT_E_PROXY -22
 
 /**
- * The TLS handshake failed.
+ * No TLS with the server, or a file for it cannot be used.
  */
 #define MQTT_E_TLS -23
 
 /**
- * The WebSocket handshake failed.
+ * No WebSocket with the server, or it broke the rules of frames.
  */
 #define MQTT_E_WEBSOCKET -24
 
@@ -706,7 +706,7 @@ extern "C" {
 MQTT_API uint32_t mqtt_version(void);
 
 /**
- * The version in words, and what the build offers: "0.1.0 tcp unix".
+ * The version in words, and what the build offers: "0.1.0 tcp tls websocket unix".
  */
 MQTT_API const char *mqtt_version_string(void);
 
@@ -730,9 +730,15 @@ MQTT_API const char *mqtt_last_error(void);
 /**
  * Makes options for the server at a URL; NULL if there is something wrong with it: see mqtt_last_error.
  *
- * mqtt://HOST[:PORT] is MQTT over TCP, port 1883 unless said otherwise; a user name and password may stand in front of
- * the host, as in mqtt://user:password@host. unix:///PATH is a Unix socket. mqtts, ws and wss are known, but this build
- * does not have them. Release it with mqtt_options_free.
+ *     mqtt://HOST[:PORT]          over TCP, port 1883 unless said otherwise
+ *     mqtts://HOST[:PORT]         over TLS, port 8883
+ *     ws://HOST[:PORT][/PATH]     over WebSocket, port 80, path /mqtt unless said otherwise
+ *     wss://HOST[:PORT][/PATH]    over WebSocket in TLS, port 443
+ *     unix:///PATH                over a Unix socket
+ *
+ * An address of IPv6 stands in brackets, as in mqtt://[::1]. A user name and password for MQTT may stand in front of the
+ * host, as in mqtts://user:password@host. TLS checks the server's certificate against the roots the system trusts; see
+ * mqtt_options_set_tls_ca_file for others. Release the options with mqtt_options_free.
  */
 MQTT_API
 mqtt_options *mqtt_options_new(const char *url);
@@ -903,6 +909,71 @@ MQTT_API mqtt_status mqtt_props_set_reason_string(mqtt_props *p, const char *tex
  * Sets how long the server keeps the session, in place of what the options said, for DISCONNECT.
  */
 MQTT_API mqtt_status mqtt_props_set_session_expiry(mqtt_props *p, uint32_t seconds);
+
+/**
+ * Trusts the certificates in a PEM file in place of those the system trusts; NULL: the system's, which is the default.
+ *
+ * mqtts:// and wss:// need no setting at all for a server whose certificate comes from a public authority. For one of
+ * one's own, this is the authority's certificate, or the server's if it is signed by itself. The file is read at once;
+ * MQTT_E_TLS tells that it cannot be, or holds no certificate. Without it, the environment variables SSL_CERT_FILE and
+ * SSL_CERT_DIR can name other roots than the system's.
+ */
+MQTT_API
+mqtt_status mqtt_options_set_tls_ca_file(mqtt_options *o,
+                                         const char *pem_path);
+
+/**
+ * Trusts these certificates in PEM form in place of those the system trusts; NULL: the system's.
+ */
+MQTT_API mqtt_status mqtt_options_set_tls_ca_pem(mqtt_options *o, const void *pem, size_t len);
+
+/**
+ * The certificate to show to a server that asks for one, and its private key, as PEM files; both NULL: none.
+ *
+ * The certificate's file goes on with those between it and its root. Both may be in one file. The files are read at once;
+ * MQTT_E_TLS tells that one cannot be, or that the key is another's. A key that is locked with a password cannot be used.
+ */
+MQTT_API
+mqtt_status mqtt_options_set_tls_client_cert(mqtt_options *o,
+                                             const char *cert_path,
+                                             const char *key_path);
+
+/**
+ * The name to ask the server for (SNI), which its certificate has to have; NULL: the host of the URL, the default.
+ */
+MQTT_API
+mqtt_status mqtt_options_set_tls_server_name(mqtt_options *o,
+                                             const char *name);
+
+/**
+ * The protocols to offer in the TLS handshake (ALPN), separated by commas, first choice first; "": none; NULL: the default.
+ *
+ * By default mqtts:// offers none, since proxies that know other protocols only would refuse "mqtt"; set that for a server
+ * that has several services on one port. wss:// offers "http/1.1".
+ */
+MQTT_API
+mqtt_status mqtt_options_set_tls_alpn(mqtt_options *o,
+                                      const char *comma_list);
+
+/**
+ * INSECURE: takes any certificate for the server's (1), so that anybody on the way can read and change everything. For
+ * tests on one's own machine, and for nothing else. Default: 0.
+ *
+ * To use a server with a certificate of its own, name that to mqtt_options_set_tls_ca_file.
+ */
+MQTT_API
+mqtt_status mqtt_options_set_tls_insecure(mqtt_options *o,
+                                          int yes);
+
+/**
+ * Adds a header field to the HTTP request that opens a WebSocket, as "Authorization"; the same name may be added again.
+ *
+ * The fields that belong to the handshake (Host, Connection, Upgrade, Sec-WebSocket-*) are refused with MQTT_E_ARG.
+ */
+MQTT_API
+mqtt_status mqtt_options_add_http_header(mqtt_options *o,
+                                         const char *name,
+                                         const char *value);
 
 /**
  * Makes a client and begins to connect; returns before it is connected.
@@ -1359,6 +1430,11 @@ MQTT_API const char *mqtt_event_message(const mqtt_event *e);
  * The operating system's error number (errno), 0 if none.
  */
 MQTT_API int mqtt_event_os_error(const mqtt_event *e);
+
+/**
+ * The number of the alert with which the server refused TLS (RFC 8446, section 6); -1 if none.
+ */
+MQTT_API int mqtt_event_tls_alert(const mqtt_event *e);
 
 /**
  * How long until the next attempt to connect; -1: there is none.

@@ -26,7 +26,7 @@ pub struct mqtt_event {
 
 /// The client is connected: session_present, user properties.
 pub const MQTT_EVENT_CONNECTED: c_int = 1;
-/// An attempt to connect failed: status, reason if the server gave one, message, os_error, retry_ms.
+/// An attempt to connect failed: status, reason if the server gave one, message, os_error, tls_alert, retry_ms.
 pub const MQTT_EVENT_CONNECT_FAILED: c_int = 2;
 /// The connection ended; exactly one for each CONNECTED: status (MQTT_OK after mqtt_client_disconnect), reason, message,
 /// os_error, retry_ms.
@@ -208,6 +208,13 @@ pub unsafe extern "C" fn mqtt_event_message(e: *const mqtt_event) -> *const c_ch
 pub unsafe extern "C" fn mqtt_event_os_error(e: *const mqtt_event) -> c_int {
     // SAFETY: the header's promises hold for every argument.
     read(0, || unsafe { event(e)?.error()?.os_error })
+}
+
+/// The number of the alert with which the server refused TLS (RFC 8446, section 6); -1 if none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mqtt_event_tls_alert(e: *const mqtt_event) -> c_int {
+    // SAFETY: the header's promises hold for every argument.
+    read(-1, || unsafe { event(e)?.error()?.tls_alert.map(c_int::from) })
 }
 
 /// How long until the next attempt to connect; -1: there is none.

@@ -22,3 +22,4 @@ pub mod publish;
 pub mod request;
 mod routes;
 pub mod subscribe;
+pub mod transport;

@@ -55,9 +55,9 @@ pub const MQTT_E_DNS: mqtt_status = -20;
 pub const MQTT_E_TCP: mqtt_status = -21;
 /// The proxy refused.
 pub const MQTT_E_PROXY: mqtt_status = -22;
-/// The TLS handshake failed.
+/// No TLS with the server, or a file for it cannot be used.
 pub const MQTT_E_TLS: mqtt_status = -23;
-/// The WebSocket handshake failed.
+/// No WebSocket with the server, or it broke the rules of frames.
 pub const MQTT_E_WEBSOCKET: mqtt_status = -24;
 /// The server said no: see the reason.
 pub const MQTT_E_REFUSED: mqtt_status = -25;
@@ -168,7 +168,7 @@ pub extern "C" fn mqtt_version() -> u32 {
     MQTT_VERSION_NUMBER
 }
 
-/// The version in words, and what the build offers: "0.1.0 tcp unix".
+/// The version in words, and what the build offers: "0.1.0 tcp tls websocket unix".
 #[unsafe(no_mangle)]
 pub extern "C" fn mqtt_version_string() -> *const c_char {
     fixed(VERSION_STRING)
@@ -194,7 +194,7 @@ pub extern "C" fn mqtt_last_error() -> *const c_char {
     last_error()
 }
 
-const VERSION_STRING: &CStr = c"0.1.0 tcp unix";
+const VERSION_STRING: &CStr = c"0.1.0 tcp tls websocket unix";
 
 fn status_name(status: mqtt_status) -> &'static CStr {
     match status {

@@ -1,6 +1,8 @@
 //! What the tests of libmqtt share: the built library, C programs, and servers to talk to.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 
+pub mod secure;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -93,6 +95,21 @@ pub fn compile(source: &Path, program: &Path) {
         .args(["-lgcc_s", "-lpthread", "-ldl", "-lm", "-lc"]));
 }
 
+/// Builds our broker as it is shipped.
+pub fn broker() -> PathBuf {
+    static BROKER: OnceLock<PathBuf> = OnceLock::new();
+    let build = || {
+        let built = built();
+        let cargo = env::var_os("CARGO").unwrap_or("cargo".into());
+        run(Command::new(cargo)
+            .current_dir(root())
+            .args(["build", "--quiet", "--release", "-p", "mqtt-broker"])
+            .env("CARGO_TARGET_DIR", built.parent().expect("it is in the target folder")));
+        built.join("mqtt-broker")
+    };
+    BROKER.get_or_init(build).clone()
+}
+
 /// A server that ends with the test.
 pub struct Server {
     pub url: String,
@@ -108,17 +125,7 @@ impl Server {
     }
 
     pub fn ours() -> Self {
-        static BROKER: OnceLock<PathBuf> = OnceLock::new();
-        let build = || {
-            let built = built();
-            let cargo = env::var_os("CARGO").unwrap_or("cargo".into());
-            run(Command::new(cargo)
-                .current_dir(root())
-                .args(["build", "--quiet", "--release", "-p", "mqtt-broker"])
-                .env("CARGO_TARGET_DIR", built.parent().expect("it is in the target folder")));
-            built.join("mqtt-broker")
-        };
-        let mut child = Command::new(BROKER.get_or_init(build))
+        let mut child = Command::new(broker())
             .args(["--listen", "mqtt://127.0.0.1:0"])
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
