@@ -9,7 +9,7 @@ FILE    ?=
 SECONDS ?=
 PLAYERS ?= 2
 
-.PHONY: help build plugin demo test simulate update clean
+.PHONY: help build plugin demo test simulate mutants update clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ test: deps-test build ## test everything, after installing what that needs
 simulate: ## simulate rooms and brokers for long [SEEDS=10000]
 	SEEDS=$(or $(SEEDS),10000) $(CARGO) test --release -p playsync -p mqtt-broker \
 	    --test 'simulation*' -- --nocapture
+
+mutants: ## break the code at many statements of the standard, and see their tests turn red
+	@protocol/spec/mutants/run
 
 update: ## write anew what is generated: headers, docs/conformance.md, docs/protocol/packets.md
 	UPDATE_CONFORMANCE=1 $(CARGO) test -q -p mqtt-protocol --test statements --test drawings

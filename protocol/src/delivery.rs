@@ -512,11 +512,11 @@ mod tests {
 
         outgoing.reconnect(1);
         assert_eq!(outgoing.releases_to_resend().collect::<Vec<_>>(), [id(2)]);
+        assert!(outgoing.begin(AtLeastOnce, "d").is_err(), "older messages go first");
         let (delivery, message) = outgoing.resend().unwrap();
         assert_eq!((*message, delivery.packet_id()), ("a", Some(id(1))));
         assert!(delivery.is_duplicate());
         assert!(outgoing.resend().is_none(), "the new window is full");
-        assert!(outgoing.begin(AtLeastOnce, "d").is_err(), "older messages go first");
         outgoing.puback(id(1));
         let (delivery, message) = outgoing.resend().unwrap();
         assert_eq!((*message, delivery.packet_id()), ("c", Some(id(3))));

@@ -227,3 +227,105 @@ pub(super) enum WriteRight {
     /// Somebody took it.
     Taken,
 }
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use mqtt_protocol::{
+        Ack, Auth, AuthProperties, ConnAckProperties, DisconnectProperties, PacketId, ReasonCode,
+        ReasonProperties, SubAck, Text, UserPropertyList,
+    };
+
+    use super::*;
+
+    /// What comes of sending a packet to a client with such wishes.
+    fn sent(packet: &Packet<'_>, wants_reasons: Option<bool>, maximum: usize) -> Vec<u8> {
+        let mut connect = Connect::default();
+        connect.properties.request_problem_information = wants_reasons;
+        connect.properties.maximum_packet_size = NonZeroU32::new(maximum as u32);
+        let mut connection = Connection::new(0, Instant::from_nanos(0));
+        connection.speak_as(&connect);
+        connection.accept(SessionId::new(0), &connect, &Limits::default());
+        match packet.clone() {
+            Packet::ConnAck(connack) => connection.send_connack(connack),
+            Packet::Disconnect(disconnect) => connection.send_disconnect(disconnect),
+            answer => connection.send_answer(answer),
+        }
+        connection.outbox.bytes
+    }
+
+    fn bytes(packet: &Packet<'_>) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        packet.encode(&mut bytes).unwrap();
+        bytes
+    }
+
+    /// Calls `check` with each packet that may be explained, explained and not.
+    fn for_each_packet(check: impl Fn(&Packet<'_>, &Packet<'_>)) {
+        let (reason, packet_id) = (ReasonCode::Success, PacketId::FIRST);
+        let reason_string = Text::new("because").ok();
+        let mut list = UserPropertyList::new();
+        list.push(Text::new("name").unwrap(), Text::new("value").unwrap());
+        let user_properties = list.view();
+
+        let properties = ReasonProperties { reason_string, user_properties };
+        let ack = Ack { packet_id, reason, properties: properties.clone() };
+        let suback = SubAck { packet_id, properties, reasons: vec![reason] };
+        let properties =
+            ConnAckProperties { reason_string, user_properties, ..ConnAckProperties::default() };
+        let connack = ConnAck { session_present: false, reason, properties };
+        let properties = DisconnectProperties {
+            reason_string,
+            user_properties,
+            ..DisconnectProperties::default()
+        };
+        let disconnect = Disconnect { reason, properties };
+        let properties =
+            AuthProperties { reason_string, user_properties, ..AuthProperties::default() };
+        let auth = Auth { reason, properties };
+        for explained in [
+            Packet::ConnAck(connack),
+            Packet::PubAck(ack.clone()),
+            Packet::PubRec(ack.clone()),
+            Packet::PubRel(ack.clone()),
+            Packet::PubComp(ack),
+            Packet::SubAck(suback.clone()),
+            Packet::UnsubAck(suback),
+            Packet::Disconnect(disconnect),
+            Packet::Auth(auth),
+        ] {
+            let mut plain = explained.clone();
+            plain.strip_diagnostics();
+            check(&explained, &plain);
+        }
+    }
+
+    /// [MQTT-3.1.2-29]
+    #[test]
+    fn answers_say_why_to_those_who_want_to_know() {
+        for_each_packet(|explained, plain| {
+            for wants_reasons in [None, Some(true)] {
+                assert_eq!(sent(explained, wants_reasons, 1000), bytes(explained));
+            }
+            let always = matches!(explained, Packet::ConnAck(_) | Packet::Disconnect(_));
+            let expected = if always { explained } else { plain };
+            assert_eq!(sent(explained, Some(false), 1000), bytes(expected));
+        });
+    }
+
+    /// [MQTT-3.2.2-19] [MQTT-3.2.2-20] [MQTT-3.4.2-2] [MQTT-3.4.2-3] [MQTT-3.5.2-2]
+    /// [MQTT-3.5.2-3] [MQTT-3.6.2-2] [MQTT-3.6.2-3] [MQTT-3.7.2-2] [MQTT-3.7.2-3]
+    /// [MQTT-3.9.2-1] [MQTT-3.9.2-2] [MQTT-3.11.2-1] [MQTT-3.11.2-2] [MQTT-3.14.2-3]
+    /// [MQTT-3.14.2-4] [MQTT-3.15.2-2] [MQTT-3.15.2-3] [MQTT-3.1.2-24]
+    #[test]
+    fn what_is_only_for_people_is_left_off_where_there_is_no_room() {
+        for_each_packet(|explained, plain| {
+            let (length, least) = (explained.length(), plain.length());
+            assert_eq!(sent(explained, None, length), bytes(explained));
+            assert_eq!(sent(explained, None, length - 1), bytes(plain));
+            assert_eq!(sent(explained, None, least), bytes(plain));
+            assert_eq!(sent(explained, None, least - 1), [], "not at all, if there is none");
+        });
+    }
+}

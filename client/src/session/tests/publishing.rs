@@ -94,7 +94,7 @@ fn an_unknown_pubrec_is_answered_and_no_more() {
     dialogue.client(&[Packet::PubRel(release)]);
 }
 
-/// [MQTT-3.3.4-7] [MQTT-4.9.0-2] [MQTT-4.9.0-3]
+/// [MQTT-3.3.4-7] [MQTT-3.3.4-8] [MQTT-4.9.0-1] [MQTT-4.9.0-2] [MQTT-4.9.0-3]
 #[test]
 fn the_servers_receive_maximum_is_kept() {
     let mut dialogue = Dialogue::connected_with(options(), window(2));
@@ -288,7 +288,8 @@ fn a_packet_too_large_for_the_server_is_not_sent() {
 #[test]
 fn aliases_are_used_as_far_as_the_server_takes_them_and_defined_anew_on_each_connection() {
     let granted = || ConnAckProperties { topic_alias_maximum: Some(1), ..Default::default() };
-    let mut dialogue = Dialogue::connected_with(options(), granted());
+    let options = Options { session_expiry_secs: 60, ..options() };
+    let mut dialogue = Dialogue::connected_with(options, granted());
     let topics = |dialogue: &mut Dialogue| -> Vec<String> {
         for topic in ["a", "a", "b"] {
             dialogue.publish(QoS::AtMostOnce, topic).unwrap();
@@ -305,9 +306,11 @@ fn aliases_are_used_as_far_as_the_server_takes_them_and_defined_anew_on_each_con
         packets(&bytes).iter().map(topic).collect()
     };
     assert_eq!(topics(&mut dialogue), ["a=1", "=1", "b"]);
-    dialogue.break_and_wait();
-    dialogue.connect(false, granted());
-    assert_eq!(topics(&mut dialogue), ["a=1", "=1", "b"]);
+    for session_present in [false, true] {
+        dialogue.break_and_wait();
+        dialogue.connect(session_present, granted());
+        assert_eq!(topics(&mut dialogue), ["a=1", "=1", "b"]);
+    }
     dialogue.break_and_wait();
     dialogue.connect(false, ConnAckProperties::default());
     assert_eq!(topics(&mut dialogue), ["a", "a", "b"]);

@@ -1,0 +1,227 @@
+//! Our client and libmqtt's examples, with brokers that others have written.
+//!
+//! Each test is to be run after `make interop` has installed what it meets: `-- --include-ignored`.
+#![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use interop::{Broker, DEADLINE, House, built, meet, start, wait_for};
+use mqtt_client::protocol::QoS::{AtLeastOnce, AtMostOnce, ExactlyOnce};
+use mqtt_client::protocol::{QoS, TopicFilter};
+use mqtt_client::{Client, Event, Farewell, Message, Options, OwnedText, Request, Subscribe, Will};
+
+#[test]
+#[ignore = "it needs what make interop installs"]
+fn our_client_meets_mosquitto() {
+    let house = House::new();
+    our_client_meets(&house.mosquitto().url("mqtt"), Faults::default());
+}
+
+#[test]
+#[ignore = "it needs what make interop installs"]
+fn our_client_meets_rumqttd() {
+    let house = House::new();
+    let faults = Faults { raises_to_granted_qos: true };
+    our_client_meets(&house.rumqttd().url("mqtt"), faults);
+}
+
+#[test]
+#[ignore = "it needs what make interop installs"]
+fn libmqtt_meets_mosquitto() {
+    let house = House::new();
+    examples_meet(&house, &house.mosquitto());
+}
+
+#[test]
+#[ignore = "it needs what make interop installs"]
+fn libmqtt_meets_rumqttd() {
+    let house = House::new();
+    examples_meet(&house, &house.rumqttd());
+}
+
+/// What a broker does otherwise than the standard says.
+#[derive(Clone, Copy, Default)]
+struct Faults {
+    /// Messages come with the QoS that was granted, even if they were published with a lower one.
+    raises_to_granted_qos: bool,
+}
+
+fn our_client_meets(url: &str, faults: Faults) {
+    messages_of_every_qos_arrive(url, faults);
+    properties_pass_through(url);
+    a_retained_message_waits(url);
+    the_will_of_a_lost_client_is_published(url);
+    a_session_waits_for_its_client(url);
+    a_request_is_answered(url);
+}
+
+fn messages_of_every_qos_arrive(url: &str, faults: Faults) {
+    let peer = Peer::connect(Options::new(url).unwrap());
+    for granted in [AtMostOnce, AtLeastOnce, ExactlyOnce] {
+        let topic = format!("qos/{granted:?}");
+        peer.subscribe(&topic, granted);
+        for qos in [AtMostOnce, AtLeastOnce, ExactlyOnce] {
+            peer.publish(&message(&topic, "text", qos));
+            let heard = peer.message();
+            let expected = if faults.raises_to_granted_qos { granted } else { qos.min(granted) };
+            assert_eq!((heard.payload(), heard.qos), (&b"text"[..], expected));
+        }
+    }
+}
+
+fn properties_pass_through(url: &str) {
+    let peer = Peer::connect(Options::new(url).unwrap());
+    peer.subscribe("properties", AtLeastOnce);
+    let mut sent = message("properties", "text", AtLeastOnce);
+    let properties = sent.properties_mut();
+    properties.content_type = Some(text("text/plain"));
+    properties.set_response_topic("answer").unwrap();
+    properties.set_correlation(&[0, 1, 255]).unwrap();
+    for (name, value) in [("b", "1"), ("a", "2"), ("b", "1")] {
+        properties.add_user(name, value).unwrap();
+    }
+    // The second time an alias may stand for the topic, in both directions.
+    for _ in 0..2 {
+        peer.publish(&sent);
+        let heard = peer.message();
+        assert_eq!(heard.topic().as_str(), "properties");
+        assert_eq!(heard.properties, sent.properties);
+    }
+}
+
+fn a_retained_message_waits(url: &str) {
+    let keeper = Peer::connect(Options::new(url).unwrap());
+    let mut kept = message("retained", "kept", AtLeastOnce);
+    kept.retain = true;
+    keeper.publish(&kept);
+    let late = Peer::connect(Options::new(url).unwrap());
+    late.subscribe("retained", AtLeastOnce);
+    let heard = late.message();
+    assert_eq!((heard.payload(), heard.retain), (&b"kept"[..], true));
+}
+
+fn the_will_of_a_lost_client_is_published(url: &str) {
+    let watcher = Peer::connect(Options::new(url).unwrap());
+    watcher.subscribe("will", AtLeastOnce);
+    let will = Some(Will { message: message("will", "gone", AtLeastOnce), delay_secs: 0 });
+    // A client that is dropped closes without DISCONNECT.
+    drop(Peer::connect(Options { will, ..Options::new(url).unwrap() }));
+    assert_eq!(watcher.message().payload(), b"gone");
+}
+
+fn a_session_waits_for_its_client(url: &str) {
+    let lasting = || Options {
+        client_id: text("away"),
+        clean_start: false,
+        session_expiry_secs: 1000,
+        ..Options::new(url).unwrap()
+    };
+    let away = Peer::connect(lasting());
+    away.subscribe("session", AtLeastOnce);
+    away.client.disconnect(Farewell::default(), Some(DEADLINE)).unwrap();
+    let sender = Peer::connect(Options::new(url).unwrap());
+    sender.publish(&message("session", "waits", AtLeastOnce));
+    let back = Peer::connect(Options { adopts_session: true, ..lasting() });
+    assert!(back.session_present);
+    assert_eq!(back.message().payload(), b"waits");
+}
+
+fn a_request_is_answered(url: &str) {
+    let answerer = Peer::connect(Options::new(url).unwrap());
+    answerer.subscribe("question", AtLeastOnce);
+    let asker = Peer::connect(Options::new(url).unwrap());
+    let question = message("question", "why", AtLeastOnce);
+    let request = Request { message: &question, timeout: Some(DEADLINE), attachment: None };
+    let op = asker.client.request(request).unwrap();
+    answerer.client.reply(&answerer.message(), b"because").unwrap();
+    let Event::Reply { result, .. } = asker.client.wait(op, Some(DEADLINE)).unwrap() else {
+        panic!("no reply");
+    };
+    assert_eq!(result.unwrap().payload(), b"because");
+}
+
+/// A connected client.
+struct Peer {
+    client: Client,
+    session_present: bool,
+}
+
+impl Peer {
+    fn connect(options: Options) -> Self {
+        let client = Client::new(Options { reconnect: None, ..options }).unwrap();
+        match client.next_event(Some(DEADLINE)).expect("the broker answers") {
+            Event::Connected { session_present, .. } => Self { client, session_present },
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn subscribe(&self, filter: &str, maximum_qos: QoS) {
+        let subscribe = Subscribe::new(TopicFilter::new(filter).unwrap(), maximum_qos);
+        let op = self.client.subscribe(&subscribe, true).unwrap();
+        let done = self.client.wait(op, Some(DEADLINE)).unwrap();
+        assert!(done.error().is_none(), "{done:?}");
+    }
+
+    /// Publishes and waits until the broker has acknowledged it.
+    fn publish(&self, message: &Message) {
+        let op = self.client.publish(&message.draft(), true).unwrap();
+        let done = self.client.wait(op, Some(DEADLINE)).unwrap();
+        assert!(done.error().is_none(), "{done:?}");
+    }
+
+    fn message(&self) -> Arc<Message> {
+        match self.client.next_event(Some(DEADLINE)).expect("a message comes") {
+            Event::Message { message, .. } => message,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn message(topic: &str, payload: &str, qos: QoS) -> Message {
+    let mut message = Message::new(topic, payload.as_bytes()).unwrap();
+    message.qos = qos;
+    message
+}
+
+fn text(text: &str) -> OwnedText {
+    OwnedText::new(text).unwrap()
+}
+
+/// What is published arrives, and a request is answered.
+fn examples_meet(house: &House, broker: &Broker) {
+    let url = broker.url("mqtt");
+    let example = |name: &str, arguments: &[&str]| {
+        let mut command = Command::new(compiled(house, name));
+        command.arg(&url).args(arguments);
+        command
+    };
+    let subscriber = start(house, example("subscribe", &["greetings/#", "1"]));
+    wait_for("a subscriber", || subscriber.output().contains("subscribed: MQTT_OK").then_some(()));
+    meet(house, example("publish", &["greetings/1", "wörld"]));
+    assert!(subscriber.finish().ends_with("greetings/1 wörld\n"));
+
+    let answerer = start(house, example("request", &["answer", "length", "1"]));
+    // The answerer may not have subscribed yet; then nobody answers, and one asks again.
+    let said = wait_for("an answer", || {
+        let output = example("request", &["ask", "length", "four"]).output().unwrap();
+        output.status.success().then_some(output.stdout)
+    });
+    assert_eq!(said, b"4 bytes\n");
+    answerer.finish();
+}
+
+/// An example, linked with libmqtt as it is shipped.
+fn compiled(house: &House, name: &str) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let program = house.file(name);
+    if !program.exists() {
+        let mut command = Command::new("cc");
+        command.args(["-std=c11", "-D_GNU_SOURCE", "-I"]).arg(root.join("include"));
+        command.arg(root.join(format!("examples/{name}.c"))).arg(built("libmqtt.a"));
+        command.arg("-o").arg(&program).args(["-lgcc_s", "-lpthread", "-ldl", "-lm", "-lc"]);
+        meet(house, command);
+    }
+    program
+}
