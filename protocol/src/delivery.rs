@@ -22,6 +22,7 @@
 //! is not finished, in its order, and at no other time. [MQTT-4.4.0-1]
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::{DecodeError, Delivery, PacketId, QoS, ReasonCode};
 
@@ -118,7 +119,12 @@ impl<M> Outgoing<M> {
     pub fn has_room(&self) -> bool {
         self.window_used < self.receive_maximum
             && self.slots.len() < usize::from(u16::MAX)
-            && !self.slots.range(self.sent..).flatten().any(InFlight::has_publish_to_resend)
+            && !self.has_to_resend()
+    }
+
+    /// Whether a message of a former connection has to be sent again.
+    pub fn has_to_resend(&self) -> bool {
+        self.slots.range(self.sent..).flatten().any(InFlight::has_publish_to_resend)
     }
 
     /// Gives the message an identifier that is not in use and counts it as sent.
@@ -336,10 +342,29 @@ impl AcknowledgedQoS {
 pub struct Incoming {
     /// QoS 2 messages whose PUBREL has not come; the value tells whether this connection's
     /// window counts them.
-    unreleased: HashMap<PacketId, bool>,
+    unreleased: HashMap<PacketId, bool, BuildHasherDefault<PacketIdHasher>>,
     unacknowledged: u16,
     receive_maximum: u16,
     window_used: u16,
+}
+
+/// Spreads packet identifiers. There are too few of them to make a table slow on purpose.
+#[derive(Default)]
+struct PacketIdHasher(u64);
+
+impl Hasher for PacketIdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&byte| self.write_u16(byte.into()));
+    }
+
+    fn write_u16(&mut self, number: u16) {
+        // The golden ratio, as a fraction of 2^64.
+        self.0 = (self.0 ^ u64::from(number)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
 }
 
 /// Whether a message is to be handed on.
@@ -354,7 +379,7 @@ pub enum Arrival {
 impl Incoming {
     /// Nothing under way, and `receive_maximum` announced to the peer.
     pub fn new(receive_maximum: u16) -> Self {
-        Self { unreleased: HashMap::new(), unacknowledged: 0, receive_maximum, window_used: 0 }
+        Self { unreleased: HashMap::default(), unacknowledged: 0, receive_maximum, window_used: 0 }
     }
 
     /// Begins a connection: the window is empty, identifiers awaiting PUBREL stay.

@@ -216,6 +216,40 @@ pub(super) struct Outbox {
     pub(super) right: WriteRight,
 }
 
+/// Buffers between two uses, so that an outbox need not grow anew for each batch and an idle
+/// connection holds none.
+#[derive(Debug, Default)]
+pub(super) struct SpareBuffers {
+    buffers: Vec<Vec<u8>>,
+    /// What they can hold together.
+    capacity: usize,
+}
+
+/// How much room spare buffers take, at most, in bytes.
+const SPARE_CAPACITY: usize = 4 * 1024 * 1024;
+
+impl SpareBuffers {
+    /// Sees to it that bytes can be appended to the outbox.
+    pub(super) fn lend(&mut self, outbox: &mut Outbox) {
+        if outbox.bytes.capacity() == 0
+            && let Some(buffer) = self.buffers.pop()
+        {
+            self.capacity -= buffer.capacity();
+            outbox.bytes = buffer;
+        }
+    }
+
+    /// Takes a buffer that is no longer needed.
+    pub(super) fn take_back(&mut self, mut buffer: Vec<u8>) {
+        buffer.clear();
+        let capacity = self.capacity + buffer.capacity();
+        if buffer.capacity() > 0 && capacity <= SPARE_CAPACITY {
+            self.capacity = capacity;
+            self.buffers.push(buffer);
+        }
+    }
+}
+
 /// Who has the right to write the bytes of an outbox.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum WriteRight {

@@ -167,17 +167,20 @@ impl Core {
         let connection_id = session.connection;
         let connection = connection_id.and_then(|id| self.connections.get_mut(id.index()));
         let limits = &self.config.limits;
+        let spare = &mut self.spare;
         let is_sent = match (connection, AcknowledgedQoS::new(qos)) {
             (None, None) => return,
             (Some(connection), None) if !session.queue.holds_back_at_most_once() => {
                 let has_room = connection.outbox.bytes.len() < limits.maximum_outbox;
                 if has_room {
+                    spare.lend(&mut connection.outbox);
                     // What does not fit the client is dropped for it. [MQTT-3.1.2-25]
                     let _ = source.send(connection, Delivery::AtMostOnce, retain, identifiers);
                 }
                 has_room
             }
             (Some(connection), Some(acknowledged)) if can_send_now(session, connection) => {
+                spare.lend(&mut connection.outbox);
                 let delivery = acknowledged.delivery(session.outgoing.next_id());
                 // [MQTT-3.1.2-25]
                 if source.send(connection, delivery, retain, identifiers).is_ok() {
@@ -203,6 +206,10 @@ impl Core {
         let Some(session) = self.sessions.get_mut(id.number() as usize) else { return };
         let Some(connection_id) = session.connection else { return };
         let Some(connection) = self.connections.get_mut(connection_id.index()) else { return };
+        if session.queue.is_empty() && !session.outgoing.has_to_resend() {
+            return;
+        }
+        self.spare.lend(&mut connection.outbox);
         while connection.outbox.bytes.len() < OUTBOX_HIGH_WATER {
             if !resend_next(session, connection, now) && !send_next(session, connection, now) {
                 break;

@@ -43,7 +43,7 @@ use slab::Slab;
 use self::authentication::Checks;
 pub use self::authentication::{Access, NonceSecret};
 pub use self::connection::ConnectionId;
-use self::connection::{Connection, State, WriteRight};
+use self::connection::{Connection, SpareBuffers, State, WriteRight};
 use self::limits::Limits;
 use self::retained::Retained;
 use self::route::Route;
@@ -129,6 +129,7 @@ pub struct Core {
     route: Route,
     /// What a message is encoded into; kept to spare allocations.
     scratch: Vec<u8>,
+    spare: SpareBuffers,
     /// QoS 0 messages that were dropped because their receiver did not read.
     dropped: u64,
 }
@@ -154,6 +155,7 @@ impl Core {
             redirect_to: None,
             route: Route::default(),
             scratch: Vec::new(),
+            spare: SpareBuffers::default(),
             dropped: 0,
         }
     }
@@ -302,7 +304,7 @@ impl Core {
         self.outputs.pop_front()
     }
 
-    /// Takes the bytes of an outbox in exchange for an empty buffer, and with them the right to
+    /// Takes the bytes of an outbox into an empty buffer, and with them the right to
     /// write, until [`written`](Self::written) finds no more.
     pub fn take_outbox(&mut self, id: ConnectionId, buffer: &mut Vec<u8>) -> Taken {
         debug_assert!(buffer.is_empty());
@@ -316,23 +318,26 @@ impl Core {
             return Taken::Nothing;
         }
         outbox.right = WriteRight::Taken;
-        std::mem::swap(&mut outbox.bytes, buffer);
+        *buffer = std::mem::take(&mut outbox.bytes);
         Taken::Bytes
     }
 
     /// The bytes taken were written. Gives what has gathered meanwhile; if that is nothing, the
     /// right to write is given back.
     pub fn written(&mut self, id: ConnectionId, buffer: &mut Vec<u8>, now: Instant) {
-        buffer.clear();
+        self.spare.take_back(std::mem::take(buffer));
         let Some(connection) = self.connection(id) else { return };
         if let Some(session) = connection.session() {
             self.pump(session, now);
         }
         let Some(connection) = self.connection(id) else { return };
-        if connection.outbox.bytes.is_empty() {
+        let gathered = std::mem::take(&mut connection.outbox.bytes);
+        if gathered.is_empty() {
             connection.outbox.right = WriteRight::Free;
+            self.spare.take_back(gathered);
+        } else {
+            *buffer = gathered;
         }
-        std::mem::swap(&mut connection.outbox.bytes, buffer);
     }
 
     /// Whether so much waits to be written that no more should be read from the client: it asks
@@ -398,7 +403,9 @@ impl Core {
 
     /// Sends an answer to a request; no window delays it. [MQTT-3.3.4-10] [MQTT-4.9.0-3]
     fn answer(&mut self, to: ConnectionId, packet: Packet<'_>) {
-        if let Some(connection) = self.connection(to) {
+        let Some(connection) = self.connections.get_mut(to.index()) else { return };
+        if connection.generation == to.generation {
+            self.spare.lend(&mut connection.outbox);
             connection.send_answer(packet);
             self.flush(to);
         }
