@@ -18,7 +18,8 @@ use crate::{Error, ErrorKind};
 /// against the roots the system trusts.
 #[derive(Clone, Debug, Default)]
 pub struct Tls {
-    /// The roots the server's certificate has to come from; `None` for those of the system.
+    /// The roots the server's certificate has to come from, or be one of; `None` for those of the
+    /// system.
     pub roots: Option<Roots>,
     /// What the client shows to a server that asks who it is.
     pub identity: Option<Identity>,
@@ -35,9 +36,13 @@ pub struct Tls {
     pub insecurely_accepts_any_certificate: bool,
 }
 
-/// Certificates that vouch for others.
+/// Certificates that vouch for others, or for themselves.
 #[derive(Clone, Debug)]
-pub struct Roots(pub(crate) Arc<RootCertStore>);
+pub struct Roots {
+    pub(crate) store: Arc<RootCertStore>,
+    /// The same in full.
+    pub(crate) certificates: Arc<[CertificateDer<'static>]>,
+}
 
 /// A certificate, those between it and its root, and its private key.
 #[derive(Clone)]
@@ -62,11 +67,12 @@ impl Roots {
     /// # Errors
     /// There is none, or a broken one.
     pub fn from_pem(pem: &[u8]) -> Result<Self, Error> {
-        let mut roots = RootCertStore::empty();
-        for certificate in certificates(pem)? {
-            roots.add(certificate).map_err(|_| wrong("a certificate is broken"))?;
+        let certificates = certificates(pem)?;
+        let mut store = RootCertStore::empty();
+        for certificate in &certificates {
+            store.add(certificate.clone()).map_err(|_| wrong("a certificate is broken"))?;
         }
-        Ok(Self(Arc::new(roots)))
+        Ok(Self { store: Arc::new(store), certificates: certificates.into() })
     }
 }
 

@@ -18,7 +18,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::version::{TLS12, TLS13};
 use rustls::{HandshakeKind, ProtocolVersion, ServerConfig};
 
-use transport::certificates::{Authority, Certified, Encrypted, serve, serve_with};
+use transport::certificates::{Authority, Certified, Encrypted, serve, serve_with, trusting};
 use transport::{DEADLINE, Dribble, Listener, greet, next, packet, refusal, see_off, visit};
 
 const LOCALHOST: &str = "localhost";
@@ -101,6 +101,26 @@ fn a_certificate_that_proves_nothing_is_refused() {
         let listener = Listener::new();
         let error = refused(&listener, certified.server(), authority.options(&url(&listener)));
         assert_eq!(error.kind, ErrorKind::Tls);
+        assert_eq!(error.message, format!("the server's certificate {fault}"));
+    }
+}
+
+#[test]
+fn a_certificate_may_vouch_for_itself() {
+    let own = Certified::by_itself(LOCALHOST, 2000..4000);
+    let listener = Listener::new();
+    let options = || trusting(&own.pem, &url(&listener));
+    for version in [&TLS12, &TLS13] {
+        visited(&listener, own.server_for(None, &[version]), options());
+    }
+    let other = Certified::by_itself(LOCALHOST, 2000..4000);
+    let error = refused(&listener, other.server(), options());
+    assert!(error.message.starts_with("the server's certificate is"), "{error}");
+    for (bad, fault) in [
+        (Certified::by_itself("example.org", 2000..4000), "is not for localhost"),
+        (Certified::by_itself(LOCALHOST, 2000..2001), "has expired"),
+    ] {
+        let error = refused(&listener, bad.server(), trusting(&bad.pem, &url(&listener)));
         assert_eq!(error.message, format!("the server's certificate {fault}"));
     }
 }

@@ -1,10 +1,13 @@
 //! Certificates that are made for one test, and servers that show them.
 
 use std::net::TcpStream;
+use std::ops::Range;
 use std::sync::Arc;
 
 use mqtt_client::{Identity, Options, Roots, Tls};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rcgen::{
+    BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair,
+};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
@@ -40,24 +43,15 @@ impl Authority {
     }
 
     /// A certificate for some years only.
-    pub fn certify_for(&self, name: &str, years: std::ops::Range<i32>) -> Certified {
-        let mut params = CertificateParams::new([name.to_owned()]).unwrap();
-        params.not_before = rcgen::date_time_ymd(years.start, 1, 1);
-        params.not_after = rcgen::date_time_ymd(years.end, 1, 1);
+    pub fn certify_for(&self, name: &str, years: Range<i32>) -> Certified {
         let key = KeyPair::generate().unwrap();
-        let certificate = params.signed_by(&key, &self.0).unwrap();
-        Certified {
-            pem: certificate.pem(),
-            key_pem: key.serialize_pem(),
-            chain: vec![certificate.der().clone()],
-            key: PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
-        }
+        let certificate = params_for(name, years).signed_by(&key, &self.0).unwrap();
+        Certified::new(&certificate, &key)
     }
 
     /// Options for a URL, with trust in this authority alone.
     pub fn options(&self, url: &str) -> Options {
-        let roots = Some(Roots::from_pem(self.0.pem().as_bytes()).unwrap());
-        Options { tls: Tls { roots, ..Tls::default() }, ..Options::new(url).unwrap() }
+        trusting(&self.0.pem(), url)
     }
 
     fn roots(&self) -> Arc<RootCertStore> {
@@ -68,6 +62,23 @@ impl Authority {
 }
 
 impl Certified {
+    /// A certificate that signs itself, and calls itself an authority, as openssl makes it.
+    pub fn by_itself(name: &str, years: Range<i32>) -> Self {
+        let mut params = params_for(name, years);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        Self::new(&params.self_signed(&key).unwrap(), &key)
+    }
+
+    fn new(certificate: &Certificate, key: &KeyPair) -> Self {
+        Self {
+            pem: certificate.pem(),
+            key_pem: key.serialize_pem(),
+            chain: vec![certificate.der().clone()],
+            key: PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
+        }
+    }
+
     /// What a client has to show this certificate.
     pub fn identity(&self) -> Identity {
         Identity::from_pem(self.pem.as_bytes(), self.key_pem.as_bytes()).unwrap()
@@ -97,6 +108,19 @@ impl Certified {
         };
         builder.with_single_cert(self.chain.clone(), self.key.clone_key()).unwrap()
     }
+}
+
+/// Options for a URL, with trust in these certificates alone.
+pub fn trusting(pem: &str, url: &str) -> Options {
+    let roots = Some(Roots::from_pem(pem.as_bytes()).unwrap());
+    Options { tls: Tls { roots, ..Tls::default() }, ..Options::new(url).unwrap() }
+}
+
+fn params_for(name: &str, years: Range<i32>) -> CertificateParams {
+    let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+    params.not_before = rcgen::date_time_ymd(years.start, 1, 1);
+    params.not_after = rcgen::date_time_ymd(years.end, 1, 1);
+    params
 }
 
 fn provider() -> Arc<CryptoProvider> {

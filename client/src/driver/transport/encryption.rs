@@ -3,19 +3,16 @@
 use std::io;
 use std::sync::{Arc, OnceLock};
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{Resumption, WantsClientCert};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::client::danger::ServerCertVerifier;
+use rustls::client::{Resumption, WebPkiServerVerifier};
+use rustls::crypto::{CryptoProvider, ring};
 use rustls::sign::SingleCertAndKey;
-use rustls::{
-    AlertDescription, CertificateError, ClientConfig, ConfigBuilder, DigitallySignedStruct,
-    RootCertStore, SignatureScheme,
-};
+use rustls::{AlertDescription, CertificateError, ClientConfig, RootCertStore};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::Transport;
+use super::verifiers::{Anybody, Known};
 use crate::{Error, ErrorKind, Tls, TlsName};
 
 /// What MQTT in WebSocket frames begins as.
@@ -65,14 +62,12 @@ impl Encryption {
     fn make_config(&self) -> Result<ClientConfig, Error> {
         // The provider is named, so that a choice of the whole process is neither made nor used.
         let provider = Arc::new(ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        let verifier = self.verifier(&provider)?;
+        let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .map_err(|error| explain(&error))?;
-        let builder: ConfigBuilder<ClientConfig, WantsClientCert> = if self.is_insecure() {
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider)))
-        } else {
-            builder.with_root_certificates(self.roots()?)
-        };
+            .map_err(|error| explain(&error))?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier);
         let mut config = match &self.tls.identity {
             None => builder.with_no_client_auth(),
             Some(identity) => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(
@@ -85,18 +80,29 @@ impl Encryption {
         Ok(config)
     }
 
-    fn roots(&self) -> Result<Arc<RootCertStore>, Error> {
+    /// Says who is the server.
+    fn verifier(
+        &self,
+        provider: &Arc<CryptoProvider>,
+    ) -> Result<Arc<dyn ServerCertVerifier>, Error> {
+        let provider = Arc::clone(provider);
+        if self.is_insecure() {
+            return Ok(Arc::new(Anybody(provider)));
+        }
         if let Some(roots) = &self.tls.roots {
-            return Ok(Arc::clone(&roots.0));
+            let known = Known::new(roots, provider);
+            return Ok(Arc::new(known.ok_or_else(no_roots)?));
         }
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        if roots.is_empty() {
-            let message = "the system trusts no certificates at all; name some in a CA file";
-            return Err(Error::new(ErrorKind::Tls, message));
-        }
-        Ok(Arc::new(roots))
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider);
+        Ok(verifier.build().map_err(|_| no_roots())?)
     }
+}
+
+fn no_roots() -> Error {
+    let message = "the system trusts no certificates at all; name some in a CA file";
+    Error::new(ErrorKind::Tls, message)
 }
 
 fn handshake_failed(error: &io::Error) -> Error {
@@ -158,46 +164,5 @@ fn complaint(alert: AlertDescription) -> String {
         }
         AlertDescription::UnrecognisedName => "it does not know itself by this name".to_owned(),
         other => format!("{other:?}"),
-    }
-}
-
-/// Takes anybody for the server.
-#[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _certificate: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
     }
 }

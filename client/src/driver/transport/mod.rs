@@ -1,6 +1,7 @@
 //! Transports: how bytes get to a server and back.
 
 mod encryption;
+mod verifiers;
 mod websocket;
 
 use std::io;
