@@ -18,9 +18,11 @@ MQTT_SYSTEM := -lgcc_s -lpthread -ldl -lm -lc
 libmqtt: $(BUILT)/libmqtt.so ## build libmqtt.a and libmqtt.so
 
 libmqtt-archive:
-	$(CARGO) build --release -p mqtt-ffi
+	$(CARGO) build --profile libmqtt -p mqtt-ffi
 
 $(BUILT)/libmqtt.a: libmqtt-archive
+	mkdir -p $(BUILT)
+	cmp -s $(BUILT)/../libmqtt/libmqtt.a $@ || cp $(BUILT)/../libmqtt/libmqtt.a $@
 
 $(BUILT)/$(MQTT_SONAME): $(BUILT)/libmqtt.a $(MQTT_FOLDER)libmqtt.map
 	$(CC) -shared -o $@.new \

@@ -56,6 +56,16 @@ fn the_shared_library_has_its_name_and_stays_loaded() {
     assert!(!has("RPATH") && !has("RUNPATH"), "{dynamic:?}");
 }
 
+/// It is loaded into the programs of others, who pay for what it brings along.
+#[test]
+fn the_shared_library_is_small() {
+    let folder = Folder::new("size");
+    let stripped = folder.0.join("libmqtt.so.0");
+    run(Command::new("strip").arg("-o").arg(&stripped).arg(library().join("libmqtt.so")));
+    let size = fs::metadata(&stripped).unwrap().len();
+    assert!(size < 2_500_000, "{size} bytes");
+}
+
 #[test]
 fn the_header_compiles_alone_in_c_and_cpp() {
     let folder = Folder::new("header");

@@ -19,7 +19,7 @@ pub fn root() -> PathBuf {
         .expect("the repository is there")
 }
 
-/// Where cargo puts what the Makefile builds: `TARGET/release`.
+/// Where the Makefile puts what it builds: `TARGET/release`.
 pub fn built() -> PathBuf {
     let test = env::current_exe().expect("a test has a path");
     let target = test.ancestors().nth(3).expect("a test lies in TARGET/PROFILE/deps");
