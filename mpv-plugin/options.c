@@ -73,6 +73,8 @@ static bool set(const struct reader *reader, const char *key, const char *value)
     struct options *options = reader->options;
     if (strcmp(key, "url") == 0)
         return set_text(reader, key, value, options->url, OPTION_SIZE);
+    if (strcmp(key, "cafile") == 0)
+        return set_text(reader, key, value, options->cafile, OPTION_SIZE);
     if (strcmp(key, "room") == 0)
         return set_room(reader, value);
     if (strcmp(key, "name") == 0)

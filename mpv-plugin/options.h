@@ -10,6 +10,7 @@ enum { OPTION_SIZE = 1024, ROOM_SIZE = 129, NAME_SIZE = 65 };
 
 struct options {
     char url[OPTION_SIZE]; /* empty: join no room */
+    char cafile[OPTION_SIZE]; /* empty: trust whom the system trusts */
     char room[ROOM_SIZE];
     char name[NAME_SIZE];
     double offset; /* seconds by which the sound of this device is late */

@@ -67,6 +67,12 @@ static void set_will(const struct room *room, mqtt_options *mqtt)
     mqtt_msg_unref(message);
 }
 
+static bool set_roots(const struct options *options, mqtt_options *mqtt)
+{
+    return options->cafile[0] == '\0' ||
+           mqtt_options_set_tls_ca_file(mqtt, options->cafile) == MQTT_OK;
+}
+
 static bool connect_with(struct room *room, const mqtt_options *mqtt,
                          char *error, size_t error_size)
 {
@@ -87,6 +93,10 @@ bool room_open(struct room *room, mpv_handle *mpv, playsync *engine,
     mqtt_options *mqtt = mqtt_options_new(options->url);
     if (mqtt == NULL)
         return say_why(error, error_size, "Option playsync-url");
+    if (!set_roots(options, mqtt)) {
+        mqtt_options_free(mqtt);
+        return say_why(error, error_size, "Option playsync-cafile");
+    }
 
     char client_id[64];
     snprintf(client_id, sizeof client_id, "playsync-%s", peer_id);

@@ -5,6 +5,7 @@ mod support;
 use std::path::PathBuf;
 use std::process::Command;
 
+use support::secure::{Certificates, Clients, Everywhere};
 use support::{Folder, Program, Server, compile, root, run};
 
 /// Compiles an example.
@@ -30,6 +31,23 @@ fn what_is_published_arrives() {
         assert_eq!(subscriber.line(), "greetings/1 wörld");
         subscriber.end();
     }
+}
+
+/// One says whom it trusts, the other is told by the environment.
+#[test]
+fn what_is_published_arrives_over_tls() {
+    let folder = Folder::new("secure");
+    let (publish, subscribe) = (example(&folder, "publish"), example(&folder, "subscribe"));
+    let certificates = Certificates::new("examples");
+    let roots = certificates.roots();
+    let server = Everywhere::ours(&["mqtts", "wss"], &certificates, Clients::Anybody);
+    let mut subscriber = Program::start(
+        Command::new(&subscribe).args([&server.urls[1], "news", "1"]).env("SSL_CERT_FILE", &roots),
+    );
+    assert_eq!(subscriber.error_line(), "subscribed: MQTT_OK");
+    run(Command::new(&publish).args([&server.urls[0], "news", "none", &roots]));
+    assert_eq!(subscriber.line(), "news none");
+    subscriber.end();
 }
 
 #[test]
