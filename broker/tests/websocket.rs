@@ -2,6 +2,11 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 mod sockets;
+#[path = "../../protocol/tests/support/source.rs"]
+#[allow(dead_code, reason = "what it can make is shared with other tests")]
+mod source;
+#[path = "support/websocket_stream.rs"]
+mod websocket_stream;
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -77,5 +82,22 @@ fn a_text_frame_ends_the_connection() {
     stream.write_all(&frame(TEXT, PUBLISH)).unwrap();
     while let Some((kind, bytes)) = next_frame(&mut stream) {
         assert_eq!(kind, CLOSE, "{bytes:02x?}");
+    }
+}
+
+/// Whatever the frames; `fuzz/targets/websocket.rs` looks harder. [MQTT-6.0.0-2]
+#[test]
+fn what_frames_carry_is_what_is_read() {
+    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+    for round in 0..3000 {
+        let bytes: Vec<u8> = (0..round % 900)
+            .map(|_| {
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                (state >> 32) as u8
+            })
+            .collect();
+        websocket_stream::check(&bytes);
     }
 }

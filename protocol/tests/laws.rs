@@ -6,7 +6,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-use mqtt_protocol::{Decoded, decode};
+use mqtt_protocol::{Decoded, Version, decode};
 use proptest::collection::vec;
 use proptest::prelude::{Strategy, any};
 use proptest::test_runner::{Config, RngSeed, TestRunner};
@@ -78,6 +78,16 @@ fn any_packet_with_a_byte_changed_is_a_packet_or_an_error() {
         let place = place % written.len();
         written[place] = byte;
         codec::check_bytes(&written);
+    });
+}
+
+#[test]
+fn any_body_of_an_older_version_is_a_packet_or_an_error() {
+    hold((1..16_u8, 0..16_u8, bytes(40)), |(kind, flags, body)| {
+        let bytes = wire::packet(kind << 4 | flags, &body);
+        for version in [Version::V3_1, Version::V3_1_1] {
+            codec::check_bytes_as(version, &bytes);
+        }
     });
 }
 

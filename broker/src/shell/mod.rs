@@ -15,7 +15,7 @@ pub mod proxy;
 mod server;
 mod socket;
 mod tls;
-mod websocket;
+pub mod websocket;
 
 pub use address::{Address, InvalidAddress, Scheme};
 pub use network::{InvalidNetwork, Network};

@@ -22,17 +22,22 @@ use super::connection::Outlet;
 const SUBPROTOCOL: &str = "mqtt";
 
 /// The reading half.
-pub(super) struct Reader<S> {
+#[derive(Debug)]
+pub struct Reader<S> {
     frames: SplitStream<WebSocketStream<S>>,
     /// What is left of the latest frame.
     rest: Bytes,
 }
 
 /// The writing half.
-pub(super) struct Writer<S>(SplitSink<WebSocketStream<S>, Message>);
+#[derive(Debug)]
+pub struct Writer<S>(SplitSink<WebSocketStream<S>, Message>);
 
 /// Answers the client's handshake; frames larger than `maximum` bytes are not accepted.
-pub(super) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
+///
+/// # Errors
+/// The client does not ask for a WebSocket, or not for MQTT in it, or the stream fails.
+pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     maximum: usize,
 ) -> Result<(Reader<S>, Writer<S>), Error> {

@@ -1,6 +1,6 @@
 //! What holds for the codec, whatever the bytes and whatever the packet.
 
-use mqtt_protocol::{Decoded, Packet, PublishProperties, ReasonCode, decode};
+use mqtt_protocol::{Decoded, Packet, PublishProperties, ReasonCode, Version, decode, decode_as};
 
 /// Any packet is read as it was written, and is as long as it said.
 pub(crate) fn check_packet(packet: Packet<'_>) {
@@ -14,29 +14,35 @@ pub(crate) fn check_packet(packet: Packet<'_>) {
 
 /// Any bytes are a packet, the beginning of one, or an error; and consistently so.
 pub(crate) fn check_bytes(bytes: &[u8]) {
-    match decode(bytes, usize::MAX) {
+    check_bytes_as(Version::V5_0, bytes);
+}
+
+/// The same, in the form of a version.
+pub(crate) fn check_bytes_as(version: Version, bytes: &[u8]) {
+    match decode_as(version, bytes, usize::MAX) {
         Err(error) => {
             // More bytes do not heal what is wrong.
             let longer = [bytes, &[0]].concat();
-            assert_eq!(decode(&longer, usize::MAX), Err(error));
+            assert_eq!(decode_as(version, &longer, usize::MAX), Err(error));
         }
         Ok(Decoded::Incomplete { needed }) => assert!(needed > bytes.len()),
         Ok(Decoded::Packet { packet, length }) => {
             let bytes = &bytes[..length];
-            check_prefixes(bytes);
-            check_written_again(&packet);
-            let tight = decode(bytes, length);
+            check_prefixes(version, bytes);
+            check_written_again(version, &packet);
+            let tight = decode_as(version, bytes, length);
             assert_eq!(tight, Ok(Decoded::Packet { packet, length }));
-            let error = decode(bytes, length - 1).unwrap_err();
+            let error = decode_as(version, bytes, length - 1).unwrap_err();
             assert_eq!(error.reason, ReasonCode::PacketTooLarge);
         }
     }
 }
 
 /// Each prefix of a packet asks for more, and never for more than the packet has.
-fn check_prefixes(packet: &[u8]) {
+fn check_prefixes(version: Version, packet: &[u8]) {
     for cut in 0..packet.len() {
-        let Ok(Decoded::Incomplete { needed }) = decode(&packet[..cut], packet.len()) else {
+        let decoded = decode_as(version, &packet[..cut], packet.len());
+        let Ok(Decoded::Incomplete { needed }) = decoded else {
             panic!("{packet:?} cut at {cut} does not ask for more");
         };
         assert!(cut < needed && needed <= packet.len());
@@ -44,12 +50,15 @@ fn check_prefixes(packet: &[u8]) {
 }
 
 /// A packet from the wire need not be written as it came, but means the same.
-fn check_written_again(packet: &Packet<'_>) {
+fn check_written_again(version: Version, packet: &Packet<'_>) {
     let mut written = Vec::new();
-    packet.encode(&mut written).unwrap();
-    let length = packet.length();
-    assert_eq!(length, written.len());
-    assert_eq!(decode(&written, length), Ok(Decoded::Packet { packet: packet.clone(), length }));
+    packet.encode_as(version, usize::MAX, &mut written).unwrap();
+    let length = written.len();
+    if version == Version::V5_0 {
+        assert_eq!(packet.length(), length);
+    }
+    let decoded = decode_as(version, &written, length);
+    assert_eq!(decoded, Ok(Decoded::Packet { packet: packet.clone(), length }));
 }
 
 /// The properties of a message outlive storage, and its User Properties are those a plain
