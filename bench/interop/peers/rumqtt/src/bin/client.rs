@@ -1,6 +1,6 @@
 //! rumqttc, speaking MQTT 5.0 to a broker: client PORT
 //!
-//! Each case prints its name when it has held; the first that does not ends the program.
+//! The first case that does not hold ends the program.
 //!
 //! What rumqttc does not do by itself: it resolves no Topic Alias of a message it receives, so it is not told to
 //! announce that it knows any.
@@ -15,22 +15,16 @@ use rumqttc::v5::mqttbytes::v5::{
 use rumqttc::v5::{Client, Connection, Event, MqttOptions};
 
 const PATIENCE: Duration = Duration::from_secs(60);
-const CASES: [(&str, fn(u16)); 7] = [
-    ("messages of every QoS arrive", messages_of_every_qos_arrive),
-    ("properties pass through", properties_pass_through),
-    ("a retained message waits", a_retained_message_waits),
-    ("the will of a lost client is published", the_will_of_a_lost_client_is_published),
-    ("a session waits for its client", a_session_waits_for_its_client),
-    ("subscription identifiers and options are obeyed", subscription_options_are_obeyed),
-    ("a shared subscription gives each message to one", a_shared_subscription_gives_each_to_one),
-];
 
 fn main() {
     let port = std::env::args().nth(1).and_then(|port| port.parse().ok()).expect("a port");
-    for (name, case) in CASES {
-        case(port);
-        println!("{name}");
-    }
+    messages_of_every_qos_arrive(port);
+    properties_pass_through(port);
+    a_retained_message_waits(port);
+    the_will_of_a_lost_client_is_published(port);
+    a_session_waits_for_its_client(port);
+    subscription_options_are_obeyed(port);
+    a_shared_subscription_gives_each_to_one(port);
 }
 
 fn messages_of_every_qos_arrive(port: u16) {
