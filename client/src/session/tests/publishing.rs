@@ -273,13 +273,11 @@ fn a_packet_too_large_for_the_server_is_not_sent() {
     let granted =
         ConnAckProperties { maximum_packet_size: NonZeroU32::new(16), ..Default::default() };
     let mut dialogue = Dialogue::new(options());
-    dialogue.publish(QoS::AtLeastOnce, "too large").unwrap();
+    // Each has 17 bytes.
+    dialogue.publish(QoS::AtLeastOnce, "large").unwrap();
     dialogue.connect(false, granted);
     assert_eq!(dialogue.events(), ["connected", "published 1: TooLarge"]);
-    assert_eq!(
-        dialogue.publish(QoS::AtMostOnce, "too large").unwrap_err().kind,
-        ErrorKind::TooLarge
-    );
+    assert_eq!(dialogue.publish(QoS::AtMostOnce, "larger").unwrap_err().kind, ErrorKind::TooLarge);
     dialogue.publish(QoS::AtLeastOnce, "fits").unwrap();
     dialogue.client(&[publish(once(1), "fits")]);
 }
