@@ -74,6 +74,14 @@ impl Roots {
         }
         Ok(Self { store: Arc::new(store), certificates: certificates.into() })
     }
+
+    /// Those the system trusts, or the environment names; none if there are none.
+    pub(crate) fn of_system() -> Self {
+        let certificates = rustls_native_certs::load_native_certs().certs;
+        let mut store = RootCertStore::empty();
+        store.add_parsable_certificates(certificates.iter().cloned());
+        Self { store: Arc::new(store), certificates: certificates.into() }
+    }
 }
 
 impl Identity {

@@ -3,17 +3,17 @@
 use std::io;
 use std::sync::{Arc, OnceLock};
 
+use rustls::client::Resumption;
 use rustls::client::danger::ServerCertVerifier;
-use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::sign::SingleCertAndKey;
-use rustls::{AlertDescription, CertificateError, ClientConfig, RootCertStore};
+use rustls::{AlertDescription, CertificateError, ClientConfig};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::Transport;
-use super::verifiers::{Anybody, Known};
-use crate::{Error, ErrorKind, Tls, TlsName};
+use super::verifiers::{Anybody, Known, is_authority};
+use crate::{Error, ErrorKind, Roots, Tls, TlsName};
 
 /// What MQTT in WebSocket frames begins as.
 const HTTP: &[u8] = b"http/1.1";
@@ -89,20 +89,13 @@ impl Encryption {
         if self.is_insecure() {
             return Ok(Arc::new(Anybody(provider)));
         }
-        if let Some(roots) = &self.tls.roots {
-            let known = Known::new(roots, provider);
-            return Ok(Arc::new(known.ok_or_else(no_roots)?));
-        }
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider);
-        Ok(verifier.build().map_err(|_| no_roots())?)
+        let roots = self.tls.roots.clone().unwrap_or_else(Roots::of_system);
+        let known = Known::new(roots, provider);
+        Ok(Arc::new(known.ok_or_else(|| {
+            let message = "the system trusts no certificates at all; name some in a CA file";
+            Error::new(ErrorKind::Tls, message)
+        })?))
     }
-}
-
-fn no_roots() -> Error {
-    let message = "the system trusts no certificates at all; name some in a CA file";
-    Error::new(ErrorKind::Tls, message)
 }
 
 fn handshake_failed(error: &io::Error) -> Error {
@@ -134,6 +127,8 @@ pub(super) fn explain(error: &rustls::Error) -> Error {
     }
 }
 
+const STRANGER: &str = "comes from nobody who is trusted";
+
 /// What is wrong with the server's certificate.
 fn fault(error: &CertificateError) -> String {
     match error {
@@ -143,7 +138,8 @@ fn fault(error: &CertificateError) -> String {
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             "is not valid yet".to_owned()
         }
-        CertificateError::UnknownIssuer => "comes from nobody who is trusted".to_owned(),
+        CertificateError::UnknownIssuer => STRANGER.to_owned(),
+        other if is_authority(other) => STRANGER.to_owned(),
         CertificateError::NotValidForName => "is for another name".to_owned(),
         CertificateError::NotValidForNameContext { expected, .. } => {
             format!("is not for {}", expected.to_str())

@@ -1,4 +1,4 @@
-//! Who is taken for the server, where that is not for the system's roots alone to say.
+//! Who is taken for the server.
 
 use std::sync::Arc;
 
@@ -11,10 +11,10 @@ use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, Signatu
 
 use crate::Roots;
 
-/// Takes whom the program's roots vouch for, and whoever has one of them for its own certificate.
+/// Takes whom the roots vouch for, and whoever has one of them for its own certificate.
 ///
 /// A certificate that `openssl req -x509` makes for a server calls itself an authority, which a
-/// server's must not be. If it is among the roots, the program knows exactly whom it trusts.
+/// server's must not be. If it is among the roots, somebody knew exactly whom to trust.
 #[derive(Debug)]
 pub(super) struct Known {
     roots: Roots,
@@ -23,10 +23,10 @@ pub(super) struct Known {
 
 impl Known {
     /// `None` if the roots are of no use.
-    pub(super) fn new(roots: &Roots, provider: Arc<CryptoProvider>) -> Option<Self> {
+    pub(super) fn new(roots: Roots, provider: Arc<CryptoProvider>) -> Option<Self> {
         let store = Arc::clone(&roots.store);
-        let verifier = WebPkiServerVerifier::builder_with_provider(store, provider).build();
-        Some(Self { roots: roots.clone(), verifier: verifier.ok()? })
+        let verifier = WebPkiServerVerifier::builder_with_provider(store, provider).build().ok()?;
+        Some(Self { roots, verifier })
     }
 }
 
@@ -43,7 +43,9 @@ impl ServerCertVerifier for Known {
             self.verifier.verify_server_cert(certificate, intermediates, name, ocsp_response, now);
         match verified {
             // The dates were in order, or they would have been complained of first.
-            Err(error) if is_authority(&error) && self.roots.certificates.contains(certificate) => {
+            Err(Error::InvalidCertificate(error))
+                if is_authority(&error) && self.roots.certificates.contains(certificate) =>
+            {
                 verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
                 Ok(ServerCertVerified::assertion())
             }
@@ -74,11 +76,9 @@ impl ServerCertVerifier for Known {
     }
 }
 
-/// Whether all that is wrong with a certificate is that it calls itself an authority.
-fn is_authority(error: &Error) -> bool {
-    let Error::InvalidCertificate(CertificateError::Other(OtherError(error))) = error else {
-        return false;
-    };
+/// Whether a server's certificate is refused because it calls itself an authority.
+pub(super) fn is_authority(error: &CertificateError) -> bool {
+    let CertificateError::Other(OtherError(error)) = error else { return false };
     matches!(error.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))
 }
 
