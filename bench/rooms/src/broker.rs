@@ -32,6 +32,27 @@ impl Broker {
         Self::start(program, arguments, scratch, port)
     }
 
+    /// Starts our broker for `mqtts` on a port and for `wss` on another, with a certificate and its key.
+    ///
+    /// # Errors
+    /// When the program is not there or does not begin to listen.
+    pub fn encrypted(
+        program: &Path,
+        scratch: &Scratch,
+        [mqtts, wss]: [u16; 2],
+        [certificate, key]: [&Path; 2],
+    ) -> Result<Self, Error> {
+        let listen = [format!("mqtts://127.0.0.1:{mqtts}"), format!("wss://127.0.0.1:{wss}")];
+        let files = [certificate, key].map(|path| path.display().to_string());
+        let arguments = ["--listen", &listen[0], "--listen", &listen[1]].into_iter().chain([
+            "--tls-cert",
+            &files[0],
+            "--tls-key",
+            &files[1],
+        ]);
+        Self::start(program, arguments.map(str::to_owned).collect(), scratch, mqtts)
+    }
+
     /// Starts mosquitto, the broker that Debian has.
     ///
     /// # Errors

@@ -173,6 +173,6 @@ pub(crate) fn plugin() -> PathBuf {
 }
 
 /// A program of this workspace, built for release.
-fn built(name: &str) -> PathBuf {
+pub(crate) fn built(name: &str) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("../release").join(name)
 }

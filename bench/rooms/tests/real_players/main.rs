@@ -8,5 +8,6 @@
 
 mod house;
 mod meter;
+mod secure;
 mod trouble;
 mod viewing;

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 const AT_ONCE: Duration = Duration::from_secs(5);
 
 /// A player alone with these options and the clip, running.
-fn running(options: &PlayerOptions, scratch: &Scratch) -> Player {
+pub(crate) fn running(options: &PlayerOptions, scratch: &Scratch) -> Player {
     let player = options.argument("--pause=no").spawn(scratch, clip().as_path()).unwrap();
     player
         .wait_until("playing", PATIENCE, |sample| {
@@ -38,7 +38,7 @@ fn assert_quits_at_once(mut player: Player) {
     assert!(status.success(), "{status}");
 }
 
-fn assert_one_line(player: &Player, words: &str) {
+pub(crate) fn assert_one_line(player: &Player, words: &str) {
     wait_until(format!("a line about {words}"), || !lines_told(player).is_empty());
     assert_plays_on(player);
     let (told, shown) = (lines_told(player), lines_shown(player));
