@@ -7,13 +7,16 @@ mod websocket;
 use std::io;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, BufReader};
 use tokio::net::{TcpStream, UnixStream, lookup_host};
 use tokio::time::timeout;
 
 use crate::{Error, ErrorKind, Options, Server};
 use encryption::Encryption;
 use websocket::Handshake;
+
+/// How much is read at once for TLS: two records of the largest size.
+const TLS_READ_SIZE: usize = 32 * 1024;
 
 /// An open connection of any kind that loses nothing and keeps the order. [MQTT-4.2-1]
 ///
@@ -68,7 +71,9 @@ impl Route {
         let mut stream: Box<dyn Transport> =
             Box::new(open_tcp(host, port, self.connect_timeout).await?);
         if let Some(encryption) = &self.encryption {
-            stream = Box::new(encryption.begin(stream).await?);
+            // TLS itself reads 4 KiB at a time.
+            let buffered = BufReader::with_capacity(TLS_READ_SIZE, stream);
+            stream = Box::new(encryption.begin(buffered).await?);
         }
         if let Some(handshake) = &self.websocket {
             stream = Box::new(handshake.perform(stream).await?);
