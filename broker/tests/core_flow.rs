@@ -34,7 +34,7 @@ fn refusal(number: u16) -> Ack<'static> {
     Ack::new(id(number), ReasonCode::UnspecifiedError)
 }
 
-/// [MQTT-3.3.4-9] [MQTT-4.9.0-1] [MQTT-4.9.0-2]
+/// [MQTT-3.3.4-9] [MQTT-4.4.0-2] [MQTT-4.9.0-1] [MQTT-4.9.0-2]
 #[test]
 fn a_full_window_opens_with_each_puback_whatever_it_says() {
     let (mut broker, client) = full_window(AtLeastOnce);
@@ -108,7 +108,8 @@ fn a_client_that_overruns_the_window_is_disconnected() {
     assert_eq!(broker.refusal(client), Some(ReasonCode::ReceiveMaximumExceeded));
 }
 
-/// [MQTT-4.4.0-1] [MQTT-3.3.1-1] [MQTT-4.3.3-6] [MQTT-2.2.1-4]
+/// [MQTT-4.4.0-1] [MQTT-3.3.1-1] [MQTT-4.3.2-3] [MQTT-4.3.3-3] [MQTT-4.3.3-5] [MQTT-4.3.3-6]
+/// [MQTT-2.2.1-4]
 #[test]
 fn a_new_connection_gets_again_what_is_unfinished_in_its_order() {
     let mut broker = Broker::new();

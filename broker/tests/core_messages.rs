@@ -157,6 +157,29 @@ fn messages_arrive_in_the_order_they_were_published() {
     }
 }
 
+/// The socket has just taken all there was, and some still wait in the session. [MQTT-4.6.0-5]
+/// [MQTT-4.6.0-6]
+#[test]
+fn a_message_does_not_overtake_those_that_wait() {
+    for qos in [AtLeastOnce, ExactlyOnce] {
+        let (mut broker, subscriber, publisher) = pair(qos);
+        broker.stop_reading(subscriber);
+        let filler = "x".repeat(10_000);
+        let numbered: Vec<String> = (0..20).map(|number| format!("{number} {filler}")).collect();
+        for (packet_id, payload) in (1..).zip(&numbered) {
+            broker.send(publisher, &publish_at(qos, packet_id, "topic", payload).into());
+        }
+        let mut taken = Vec::new();
+        broker.core.written(subscriber, &mut taken, broker.now);
+        assert!(taken.len() < 15 * filler.len(), "some wait in the session");
+        broker.send(publisher, &publish_at(qos, 21, "topic", "20 ").into());
+        broker.read_on(subscriber);
+        let number = |payload: &String| payload.split(' ').next().unwrap().parse::<u32>().unwrap();
+        let numbers: Vec<u32> = broker.messages(subscriber).iter().map(number).collect();
+        assert!(numbers.is_sorted() && numbers.ends_with(&[19, 20]), "{numbers:?}");
+    }
+}
+
 /// [MQTT-3.3.2-4] [MQTT-3.3.2-15] [MQTT-3.3.2-16] [MQTT-3.3.2-17] [MQTT-3.3.2-18]
 /// [MQTT-3.3.2-20]
 #[test]

@@ -94,6 +94,14 @@ fn a_client_without_id_is_given_one() {
         ids.push(connack.properties.assigned_client_identifier.unwrap());
     }
     assert_ne!(ids[0], ids[1]);
+
+    // Somebody has chosen the one that would be next.
+    let next = ids[1].replace('2', "3");
+    let taken = broker.connect(&next);
+    let (_, packet) = broker.try_connect(&connect(""));
+    let Packet::ConnAck(connack) = packet else { panic!("no CONNACK") };
+    assert_ne!(connack.properties.assigned_client_identifier.unwrap().as_str(), next);
+    assert!(!broker.is_closed(taken));
 }
 
 /// [MQTT-3.1.4-3]
@@ -260,11 +268,27 @@ fn a_client_that_comes_back_in_time_cancels_its_will() {
     let client = broker.connect_with(&lasting("a", 100, 10));
     broker.lose(client);
     broker.pass_secs(9);
-    let client = broker.connect_with(&Connect { will: None, ..lasting("a", 100, 10) });
+    let client = broker.connect_with(&lasting("a", 100, 10));
     broker.pass_secs(50);
+    broker.connect_with(&Connect { will: None, ..lasting("a", 100, 10) });
     broker.lose(client);
     broker.pass_secs(1000);
     assert_eq!(broker.messages(watcher), [""; 0]);
+}
+
+/// [MQTT-3.1.2-8] [MQTT-3.1.3-9]
+#[test]
+fn each_loss_gives_the_will_its_whole_delay() {
+    let mut broker = Broker::new();
+    let watcher = watcher(&mut broker);
+    for _ in 0..5 {
+        let client = broker.connect_with(&lasting("a", 100, 10));
+        broker.lose(client);
+        broker.pass_secs(6);
+        assert_eq!(broker.messages(watcher), [""; 0]);
+    }
+    broker.pass_secs(4);
+    assert_eq!(broker.messages(watcher), ["gone"]);
 }
 
 /// [MQTT-3.1.2-15]

@@ -281,6 +281,27 @@ fn what_was_begun_with_a_member_goes_to_no_other() {
     assert_eq!(broker.messages(three), [""; 0]);
 }
 
+/// [MQTT-4.8.2-6]
+#[test]
+fn what_a_member_refuses_goes_to_nobody_again() {
+    let refusal = Ack::new(id(1), ReasonCode::NotAuthorized);
+    for (qos, answer) in
+        [(AtLeastOnce, Packet::PubAck(refusal.clone())), (ExactlyOnce, Packet::PubRec(refusal))]
+    {
+        let mut broker = Broker::new();
+        let [one, two, three] = group(&mut broker, qos);
+        let publisher = broker.connect("publisher");
+        broker.publish_2(publisher, "a", "x");
+        assert_eq!(broker.messages(one), ["x"]);
+        broker.send(one, &answer);
+        broker.lose(one);
+        let (one, _) = broker.resume("one");
+        for member in [one, two, three] {
+            assert_eq!(broker.messages(member), [""; 0], "at QoS {qos}");
+        }
+    }
+}
+
 #[test]
 fn a_shared_subscription_gets_no_retained_messages() {
     let mut broker = Broker::new();

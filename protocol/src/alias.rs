@@ -124,7 +124,7 @@ mod tests {
         TopicAlias::new(number).unwrap()
     }
 
-    /// [MQTT-3.3.2-9] [MQTT-3.3.2-10] [MQTT-3.3.2-12]
+    /// [MQTT-3.3.2-10] [MQTT-3.3.2-12]
     #[test]
     fn aliases_up_to_the_maximum_are_understood() {
         let mut received = ReceivedAliases::new(10);
@@ -150,7 +150,7 @@ mod tests {
         }
     }
 
-    /// [MQTT-3.1.2-26] [MQTT-3.2.2-17] [MQTT-3.3.2-11]
+    /// [MQTT-3.1.2-26] [MQTT-3.2.2-17] [MQTT-3.3.2-9] [MQTT-3.3.2-11]
     #[test]
     fn topics_beyond_the_maximum_are_sent_by_name() {
         let mut sent = SentAliases::new(1);

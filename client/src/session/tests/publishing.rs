@@ -7,6 +7,8 @@ use mqtt_protocol::{MaximumQoS, PublishTopic, TopicAlias};
 use super::*;
 use crate::{Message, QueueLimit};
 
+const NOT_FOUND: ReasonCode = ReasonCode::PacketIdentifierNotFound;
+
 /// [MQTT-4.3.1-1]
 #[test]
 fn a_qos_0_message_is_done_when_it_is_written() {
@@ -46,7 +48,7 @@ fn a_qos_1_message_is_done_when_it_is_acknowledged() {
     assert_eq!(dialogue.events(), [""; 0], "there is one outcome");
 }
 
-/// [MQTT-4.3.3-1] [MQTT-4.3.3-4] [MQTT-4.3.3-5]
+/// [MQTT-4.3.3-1] [MQTT-4.3.3-2] [MQTT-4.3.3-4] [MQTT-4.3.3-5]
 #[test]
 fn a_qos_2_message_is_done_when_it_is_completed() {
     let mut dialogue = Dialogue::connected();
@@ -90,7 +92,7 @@ fn a_refused_message_is_over() {
 fn an_unknown_pubrec_is_answered_and_no_more() {
     let mut dialogue = Dialogue::connected();
     dialogue.server(Packet::PubRec(ack(9)));
-    let release = Ack::new(id(9), ReasonCode::PacketIdentifierNotFound);
+    let release = Ack::new(id(9), NOT_FOUND);
     dialogue.client(&[Packet::PubRel(release)]);
 }
 
@@ -104,12 +106,20 @@ fn the_servers_receive_maximum_is_kept() {
     dialogue.client(&[publish(once(1), "a"), publish(once(2), "b")]);
     dialogue.subscribe("x");
     assert_eq!(packets(&dialogue.output()).len(), 1, "other packets do not wait");
+    for (packet, answer) in [
+        (Packet::PubRec(ack(77)), Packet::PubRel(Ack::new(id(77), NOT_FOUND))),
+        (Packet::PubRel(ack(78)), Packet::PubComp(Ack::new(id(78), NOT_FOUND))),
+    ] {
+        dialogue.server(packet);
+        dialogue.client(&[answer]);
+    }
     dialogue.server(Packet::PubAck(ack(1)));
     // SUBSCRIBE has taken identifier 3.
     dialogue.client(&[publish(once(4), "c")]);
 }
 
-/// [MQTT-3.1.2-23] [MQTT-4.6.0-1] [MQTT-4.4.0-1] [MQTT-3.3.1-1]
+/// [MQTT-3.1.2-23] [MQTT-4.6.0-1] [MQTT-4.4.0-1] [MQTT-3.3.1-1] [MQTT-4.3.2-3] [MQTT-4.3.3-3]
+/// [MQTT-4.3.3-5] [MQTT-4.3.3-6]
 #[test]
 fn what_is_unfinished_is_sent_again_after_a_reconnect() {
     let options = Options { session_expiry_secs: 60, ..options() };
@@ -282,7 +292,7 @@ fn a_packet_too_large_for_the_server_is_not_sent() {
     dialogue.client(&[publish(once(1), "fits")]);
 }
 
-/// [MQTT-3.2.2-17] [MQTT-3.2.2-18] [MQTT-3.3.2-7]
+/// [MQTT-3.2.2-17] [MQTT-3.2.2-18] [MQTT-3.3.2-7] [MQTT-3.3.2-9]
 #[test]
 fn aliases_are_used_as_far_as_the_server_takes_them_and_defined_anew_on_each_connection() {
     let granted = || ConnAckProperties { topic_alias_maximum: Some(1), ..Default::default() };
