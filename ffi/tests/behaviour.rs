@@ -1,4 +1,5 @@
-//! What libmqtt promises a C program: tests/c/behaviour.c, case by case, with our broker and mosquitto.
+//! What libmqtt promises a C program: tests/c/behaviour.c, case by case, with our broker and mosquitto, over TCP
+//! and over WebSocket in TLS.
 #![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 mod support;
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 
+use support::secure::{Certificates, Clients, Everywhere};
 use support::{Folder, Program, Server, compile, root, run};
 
 fn program() -> PathBuf {
@@ -21,12 +23,16 @@ fn program() -> PathBuf {
     PROGRAM.get_or_init(compiled).1.clone()
 }
 
-/// Runs a case with each server.
+/// Runs a case with each server, and over the transport of most layers.
 #[track_caller]
 fn holds(case: &str) {
     for server in Server::all(case) {
         run(Command::new(program()).args([case, &server.url]));
     }
+    let certificates = Certificates::new(case);
+    let secure = Everywhere::ours(&["wss"], &certificates, Clients::Anybody);
+    let mut command = Command::new(program());
+    run(command.args([case, &secure.urls[0]]).env("SSL_CERT_FILE", certificates.roots()));
 }
 
 #[test]
