@@ -8,7 +8,6 @@ use clap::Parser;
 use clap::builder::styling::Styles;
 use mqtt_broker::core::limits::Limits;
 use mqtt_broker::shell::{Address, Network, Options, Server, StartError, TlsFiles};
-use mqtt_protocol::QoS;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{error, info};
 use tracing_subscriber::EnvFilter;
@@ -51,13 +50,10 @@ struct Arguments {
     #[arg(long)]
     allow_anonymous: bool,
 
-    /// Take messages up to this QoS
-    #[arg(long, value_name = "QOS", default_value = "2", value_parser = parse_qos)]
-    maximum_qos: QoS,
-
-    /// Retain no messages
-    #[arg(long)]
-    no_retain: bool,
+    /// Set a limit, such as maximum-sessions=100000 or retain-available=no; may be given several
+    /// times, and a name that does not exist lists those that do
+    #[arg(long = "limit", value_name = "NAME=VALUE", value_parser = parse_limit)]
+    limits: Vec<(String, String)>,
 
     /// Serve nobody: tell clients to use this server, such as other.example:8883
     #[arg(long, value_name = "SERVER")]
@@ -101,11 +97,7 @@ async fn main() -> ExitCode {
         allow_anonymous: arguments.allow_anonymous,
         proxies: arguments.proxy_protocol_from,
         redirect_to: arguments.redirect_to,
-        limits: Limits {
-            maximum_qos: arguments.maximum_qos,
-            retain_available: !arguments.no_retain,
-            ..Limits::default()
-        },
+        limits: limits(&arguments.limits),
         ..Options::default()
     };
     match run(options).await {
@@ -117,9 +109,19 @@ async fn main() -> ExitCode {
     }
 }
 
-fn parse_qos(text: &str) -> Result<QoS, String> {
-    let qos = text.parse().ok().and_then(QoS::new);
-    qos.ok_or_else(|| "expected 0, 1 or 2".into())
+fn parse_limit(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    Limits::default().set(name, value).map_err(|invalid| invalid.to_string())?;
+    Ok((name.into(), value.into()))
+}
+
+fn limits(settings: &[(String, String)]) -> Limits {
+    let mut limits = Limits::default();
+    for (name, value) in settings {
+        // It could be set when the command line was read.
+        let _ = limits.set(name, value);
+    }
+    limits
 }
 
 async fn run(options: Options) -> Result<(), StartError> {

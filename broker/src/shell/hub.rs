@@ -61,6 +61,8 @@ struct State {
     core: Core,
     /// The sockets, by the index of the connection.
     wires: Vec<Option<Arc<Wire>>>,
+    /// How many sockets there are.
+    open: usize,
     store: Option<Writer>,
     /// When the timer task wakes next.
     wake_at: Option<Instant>,
@@ -84,7 +86,7 @@ pub(super) struct Wire {
 
 impl Hub {
     pub(super) fn new(core: Core, store: Option<Writer>, clock: Clock) -> (Self, Checks) {
-        let state = State { core, wires: Vec::new(), store, wake_at: None };
+        let state = State { core, wires: Vec::new(), open: 0, store, wake_at: None };
         let (checks, ordered) = unbounded_channel();
         let hub = Self {
             state: Mutex::new(state),
@@ -125,6 +127,7 @@ impl Hub {
             state.wires.resize(id.index() + 1, None);
         }
         state.wires[id.index()] = Some(wire.clone());
+        state.open += 1;
         self.act(state);
         (id, wire)
     }
@@ -155,7 +158,8 @@ impl Hub {
         let mut state = self.lock();
         state.core.handle_closed(id, self.now());
         state.wires[id.index()] = None;
-        if state.wires.iter().all(Option::is_none) {
+        state.open -= 1;
+        if state.open == 0 {
             self.drained.notify_waiters();
         }
         self.act(state);
@@ -201,7 +205,7 @@ impl Hub {
         let is_empty = {
             let mut state = self.lock();
             state.core.shut_down(self.now());
-            let is_empty = state.wires.iter().all(Option::is_none);
+            let is_empty = state.open == 0;
             self.act(state);
             is_empty
         };
