@@ -308,6 +308,7 @@ impl Core {
         };
         if is_right {
             self.resume_connect(id, &connect, Proved { user: Some(user), data: None }, now);
+            self.resume_reading(id);
         } else {
             self.reject(id, now);
         }

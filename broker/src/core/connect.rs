@@ -274,6 +274,7 @@ impl Core {
         if let Some(session) = connection.session() {
             self.detach(session, now);
         }
+        self.relieve(id);
         self.connections.remove(id.index());
     }
 
@@ -323,6 +324,7 @@ impl Core {
         let connection = self.connection(id)?;
         let session = connection.session();
         connection.state = State::Closing;
+        self.relieve(id);
         self.outputs.push_back(Output::Close(id));
         session
     }

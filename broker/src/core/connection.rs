@@ -11,6 +11,7 @@ use mqtt_protocol::{
 
 use super::authentication::Exchange;
 use super::limits::Limits;
+use super::pressure::Held;
 use super::route::Route;
 use super::session::SessionId;
 use super::time::Instant;
@@ -36,6 +37,8 @@ pub(super) struct Connection {
     /// The form of what goes back and forth: that of the client's CONNECT.
     pub(super) version: Version,
     pub(super) outbox: Outbox,
+    /// Who is not read until the client takes what waits in the outbox.
+    pub(super) held: Held,
     /// Who the client has proved to be.
     pub(super) user: Option<Arc<str>>,
     /// The authentication method of CONNECT. [MQTT-4.12.0-5]
@@ -90,6 +93,7 @@ impl Connection {
             state: State::Handshake,
             version: Version::default(),
             outbox: Outbox::default(),
+            held: Held::default(),
             user: None,
             method: None,
             exchange: None,

@@ -171,7 +171,11 @@ impl Core {
         let is_sent = match (connection, AcknowledgedQoS::new(qos)) {
             (None, None) => return,
             (Some(connection), None) if !session.queue.holds_back_at_most_once() => {
-                let has_room = connection.outbox.bytes.len() < limits.maximum_outbox;
+                let waiting = connection.outbox.bytes.len();
+                let has_room = waiting < limits.maximum_outbox;
+                if connection.held.is_under_pressure(waiting, limits.maximum_outbox) {
+                    self.pressed = connection_id;
+                }
                 if has_room {
                     spare.lend(&mut connection.outbox);
                     // What does not fit the client is dropped for it. [MQTT-3.1.2-25]

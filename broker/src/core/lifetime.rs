@@ -26,6 +26,7 @@ impl Core {
             match timer {
                 Timer::Handshake(id) => self.check_handshake(id),
                 Timer::KeepAlive(id) => self.check_keep_alive(id, now),
+                Timer::Stuck(id) => self.check_stuck(id, now),
                 Timer::Will(id, epoch) if self.is_away(id, epoch) => {
                     self.publish_will(id, now);
                     self.save_session(id);
@@ -53,6 +54,7 @@ impl Core {
         match timer {
             Timer::Handshake(id) => self.is_before_connack(id),
             Timer::KeepAlive(id) => matches!(self.state(id), Some(State::Open(_))),
+            Timer::Stuck(id) => self.holds_somebody(id),
             Timer::Will(id, epoch) | Timer::SessionExpiry(id, epoch) => self.is_away(id, epoch),
             Timer::RetainedExpiry => true,
         }

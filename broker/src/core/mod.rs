@@ -10,6 +10,7 @@
 //! | `connect` | CONNECT, takeover, the end of a connection |
 //! | `publish` | messages that come in, and the QoS 1 and 2 steps of both directions |
 //! | `deliver` | messages that go out |
+//! | `pressure` | who is not read for the time being |
 //! | `subscribe` | SUBSCRIBE and UNSUBSCRIBE |
 //! | `lifetime` | timers: keep alive, wills, the end of sessions |
 //! | `room_clock` | the clock at `$clock/now` |
@@ -23,6 +24,7 @@ mod deliver;
 mod lifetime;
 pub mod limits;
 pub mod message;
+mod pressure;
 mod publish;
 mod queue;
 mod retained;
@@ -74,6 +76,8 @@ pub enum Output {
     Flush(ConnectionId),
     /// Write what the outbox holds, then close the connection.
     Close(ConnectionId),
+    /// Read on from a client that was held.
+    Resume(ConnectionId),
     /// Keep this for the next run of the broker.
     Store(Change),
     /// Find out, without holding up others, whether the password of a client is right, and tell
@@ -88,6 +92,9 @@ pub struct Received {
     pub consumed: usize,
     /// How many bytes there have to be, unused ones included, before it is worth to call again.
     pub needed: usize,
+    /// Whether no more is to be read from the client until [`Output::Resume`]; unused bytes are
+    /// then to be handed in again.
+    pub is_held: bool,
 }
 
 /// What became of the wish to write an outbox.
@@ -130,6 +137,8 @@ pub struct Core {
     /// What a message is encoded into; kept to spare allocations.
     scratch: Vec<u8>,
     spare: SpareBuffers,
+    /// A receiver for whom much waits has got more from the client that is being heard.
+    pressed: Option<ConnectionId>,
     /// QoS 0 messages that were dropped because their receiver did not read.
     dropped: u64,
 }
@@ -156,6 +165,7 @@ impl Core {
             route: Route::default(),
             scratch: Vec::new(),
             spare: SpareBuffers::default(),
+            pressed: None,
             dropped: 0,
         }
     }
@@ -177,6 +187,17 @@ impl Core {
 
     /// Bytes have come in: the packets at their front are handled.
     pub fn receive(&mut self, from: ConnectionId, bytes: &[u8], now: Instant) -> Received {
+        self.pressed = None;
+        let (consumed, needed) = self.receive_packets(from, bytes, now);
+        Received { consumed, needed, is_held: self.hold(from, now) }
+    }
+
+    fn receive_packets(
+        &mut self,
+        from: ConnectionId,
+        bytes: &[u8],
+        now: Instant,
+    ) -> (usize, usize) {
         let mut consumed = 0;
         while let Some((version, maximum)) = self.terms(from) {
             match decode_as(version, &bytes[consumed..], maximum) {
@@ -186,7 +207,7 @@ impl Core {
                     self.handle_packet(from, packet, bytes, now);
                     consumed += length;
                 }
-                Ok(Decoded::Incomplete { needed }) => return Received { consumed, needed },
+                Ok(Decoded::Incomplete { needed }) => return (consumed, needed),
                 Err(error) => {
                     self.note_version(from, &bytes[consumed..]);
                     self.fail(from, error, now);
@@ -194,10 +215,10 @@ impl Core {
             }
         }
         if self.state(from) == Some(State::Checking) {
-            return Received { consumed, needed: usize::MAX };
+            return (consumed, usize::MAX);
         }
         // Nothing is processed behind the packet that closed the connection. [MQTT-3.1.4-6]
-        Received { consumed: bytes.len(), needed: usize::MAX }
+        (bytes.len(), usize::MAX)
     }
 
     /// Notes how a client wants to be spoken to that has failed to connect.
@@ -326,6 +347,7 @@ impl Core {
     /// right to write is given back.
     pub fn written(&mut self, id: ConnectionId, buffer: &mut Vec<u8>, now: Instant) {
         self.spare.take_back(std::mem::take(buffer));
+        self.relieve(id);
         let Some(connection) = self.connection(id) else { return };
         if let Some(session) = connection.session() {
             self.pump(session, now);
@@ -337,19 +359,6 @@ impl Core {
             self.spare.take_back(gathered);
         } else {
             *buffer = gathered;
-        }
-    }
-
-    /// Whether so much waits to be written that no more should be read from the client: it asks
-    /// and does not take the answers. What is published for it does not fill its outbox that far.
-    /// Nor is anything read while its password is checked.
-    pub fn is_congested(&self, id: ConnectionId) -> bool {
-        let limits = &self.config.limits;
-        let limit = limits.maximum_outbox + limits.maximum_packet_size as usize;
-        match self.state(id) {
-            None | Some(State::Closing) => false,
-            Some(State::Checking) => true,
-            Some(_) => self.connections[id.index()].outbox.bytes.len() > limit,
         }
     }
 

@@ -1,17 +1,18 @@
 //! The task of one connection: it reads, and it writes what other tasks leave to it.
 
 use std::cell::RefCell;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep};
 
-use super::hub::{Hub, Wire};
-use crate::core::time::Instant;
+use super::hub::Hub;
+use super::wire::{Call, Wire};
 use crate::core::{ConnectionId, Taken};
 
 /// How long a connection that is closing may take to accept its last bytes and hang up.
@@ -25,167 +26,175 @@ thread_local! {
     static READ_BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_SIZE].into());
 }
 
-/// Where a connection's own task writes.
-pub(super) trait Outlet: Send {
-    /// Writes all of it.
-    fn write(&mut self, bytes: &[u8]) -> impl Future<Output = io::Result<()>> + Send;
-
-    /// Tells the peer that nothing more comes.
-    fn finish(&mut self) -> impl Future<Output = ()> + Send;
-}
-
-/// A plain socket, which other tasks write to as well, each in its turn.
-pub(super) struct Shared(pub(super) Arc<Wire>);
-
-impl Outlet for Shared {
-    async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let Some(socket) = &self.0.socket else { return Ok(()) };
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            match socket.try_write(rest) {
-                Ok(length) => rest = rest.get(length..).unwrap_or_default(),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    socket.writable().await?;
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
-
-    async fn finish(&mut self) {
-        if let Some(socket) = &self.0.socket {
-            socket.finish();
-        }
-    }
-}
-
-/// A stream that only this task writes to.
-pub(super) struct Own<W>(pub(super) W);
-
-impl<W: AsyncWrite + Unpin + Send> Outlet for Own<W> {
-    async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.0.write_all(bytes).await?;
-        self.0.flush().await
-    }
-
-    async fn finish(&mut self) {
-        // The peer may be gone already, which is just as well.
-        let _ = self.0.shutdown().await;
-    }
-}
-
 /// Serves a client until either end closes the connection.
-pub(super) async fn serve(
+///
+/// It is written as one small future, because there is one for each idle connection.
+pub(super) struct Client<S> {
     hub: Arc<Hub>,
-    reader: impl AsyncRead + Unpin,
-    outlet: impl Outlet,
-    (id, wire): (ConnectionId, Arc<Wire>),
-) {
-    // However this ends, the core learns of it.
-    let _entry = Entry { hub: &hub, id };
-    let mut inlet = Inlet { hub: &hub, id, wire: &wire, reader, partial: Vec::new() };
-    tokio::select! {
-        () = inlet.read_all() => {}
-        () = write_all(&hub, id, &wire, outlet) => {}
-        () = lose_patience(&wire) => {}
-    }
-}
-
-struct Entry<'a> {
-    hub: &'a Hub,
     id: ConnectionId,
-}
-
-impl Drop for Entry<'_> {
-    fn drop(&mut self) {
-        self.hub.closed(self.id);
-    }
-}
-
-/// The reading side.
-struct Inlet<'a, R> {
-    hub: &'a Hub,
-    id: ConnectionId,
-    wire: &'a Wire,
-    reader: R,
+    wire: Arc<Wire>,
+    stream: S,
     /// The beginning of a packet whose end has not come.
     partial: Vec<u8>,
+    /// Whether no more is read for the time being.
+    is_held: bool,
+    writing: Writing,
+    /// What is being written; how much of it was.
+    outgoing: Vec<u8>,
+    written: usize,
+    /// When patience with a connection that the core has closed ends.
+    farewell: Option<Pin<Box<Sleep>>>,
 }
 
-impl<R: AsyncRead + Unpin> Inlet<'_, R> {
-    /// Reads until the end, whether that comes in peace or not. Of a connection that is closing
-    /// too: to close with bytes unread would reset it and could cost the peer its last packet.
-    async fn read_all(&mut self) {
-        while let Some(mut is_congested) = poll_fn(|cx| self.poll_read(cx)).await {
-            // Who does not take answers may ask no more questions.
-            while is_congested {
-                if self.hub.is_congested(self.id) {
-                    self.wire.relieved.notified().await;
-                } else {
-                    // What came behind a CONNECT has waited for its answer.
-                    is_congested = self.take(&[], self.hub.now());
-                }
-            }
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Writing {
+    /// There is nothing to write that would be for this task.
+    Idle,
+    /// There may be something to write.
+    Due,
+    /// The peer is being told that nothing more comes.
+    Finishing,
+    /// The peer was told.
+    Finished,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+    pub(super) fn new(hub: Arc<Hub>, id: ConnectionId, wire: Arc<Wire>, stream: S) -> Self {
+        Self {
+            hub,
+            id,
+            wire,
+            stream,
+            partial: Vec::new(),
+            is_held: false,
+            writing: Writing::Idle,
+            outgoing: Vec::new(),
+            written: 0,
+            farewell: None,
         }
     }
 
-    /// Reads once and carries the packets to where they go; tells whether the client might be
-    /// congested, or nothing at the end.
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<bool>> {
-        READ_BUFFER.with_borrow_mut(|buffer| {
-            let mut buffer = ReadBuf::new(buffer);
-            let read = ready!(Pin::new(&mut self.reader).poll_read(cx, &mut buffer));
-            let bytes = buffer.filled();
-            if read.is_err() || bytes.is_empty() {
-                return Poll::Ready(None);
+    /// Takes note of what others want of this task.
+    fn answer_calls(&mut self, cx: &Context<'_>) {
+        let calls = self.wire.take_calls(cx);
+        if calls.contains(Call::WRITE) && self.writing == Writing::Idle {
+            self.writing = Writing::Due;
+        }
+        if calls.contains(Call::RESUME) && self.is_held {
+            self.is_held = false;
+            // What came behind the packet at which the client was held.
+            self.take(&[]);
+        }
+        if calls.contains(Call::CLOSE) && self.farewell.is_none() {
+            self.farewell = Some(Box::pin(sleep(CLOSING_PATIENCE)));
+            self.is_held = false;
+            self.writing = Writing::Due;
+        }
+    }
+
+    /// Writes what there is to write; when the core has closed the connection, says so to the peer.
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.writing == Writing::Due {
+            if self.outgoing.is_empty() {
+                self.writing = self.take_outgoing();
+                continue;
             }
-            Poll::Ready(Some(self.take(bytes, self.hub.now())))
+            while let Some(rest) = self.outgoing.get(self.written..).filter(|rest| !rest.is_empty())
+            {
+                match ready!(Pin::new(&mut self.stream).poll_write(cx, rest))? {
+                    0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                    length => self.written += length,
+                }
+            }
+            ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+            self.written = 0;
+            self.hub.written(self.id, &mut self.outgoing);
+            if self.outgoing.is_empty() && self.farewell.is_none() {
+                self.writing = Writing::Idle;
+            }
+        }
+        if self.writing == Writing::Finishing {
+            // The peer may be gone already, which is just as well.
+            let _ = ready!(Pin::new(&mut self.stream).poll_shutdown(cx));
+            self.writing = Writing::Finished;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Takes what is for this task to write, and tells what follows from it.
+    fn take_outgoing(&mut self) -> Writing {
+        self.outgoing = self.wire.take_rest();
+        if !self.outgoing.is_empty() {
+            return Writing::Due;
+        }
+        match self.hub.take(self.id, &mut self.outgoing) {
+            Taken::Bytes => Writing::Due,
+            // Who is writing calls this task if there is more to do.
+            Taken::ByAnother => Writing::Idle,
+            Taken::Nothing if self.farewell.is_some() => Writing::Finishing,
+            Taken::Nothing => Writing::Idle,
+        }
+    }
+
+    /// Reads, and carries the packets to where they go. Ready at the end, whether that comes in
+    /// peace or not.
+    ///
+    /// A connection that is closing is read, too: to close with bytes unread would reset it and
+    /// could cost the peer its last packet.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        READ_BUFFER.with_borrow_mut(|buffer| {
+            while !self.is_held {
+                let mut buffer = ReadBuf::new(buffer);
+                let read = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer));
+                if read.is_err() || buffer.filled().is_empty() {
+                    return Poll::Ready(());
+                }
+                self.take(buffer.filled());
+            }
+            Poll::Pending
         })
     }
 
-    fn take(&mut self, bytes: &[u8], now: Instant) -> bool {
+    fn take(&mut self, bytes: &[u8]) {
+        let now = self.hub.now();
         if self.partial.is_empty() {
-            let (used, is_congested) = self.hub.receive(self.id, bytes, now);
-            self.partial.extend_from_slice(&bytes[used..]);
-            return is_congested;
+            let received = self.hub.receive(self.id, bytes, now);
+            self.is_held = received.is_held;
+            self.partial.extend_from_slice(&bytes[received.consumed..]);
+            return;
         }
         self.partial.extend_from_slice(bytes);
-        let (used, is_congested) = self.hub.receive(self.id, &self.partial, now);
-        self.partial.drain(..used);
+        let received = self.hub.receive(self.id, &self.partial, now);
+        self.is_held = received.is_held;
+        self.partial.drain(..received.consumed);
         if self.partial.is_empty() {
             self.partial = Vec::new();
         }
-        is_congested
     }
 }
 
-/// Writes, each time it is woken, what there is to write; when the core has closed the
-/// connection, says so to the peer and waits for it to hang up.
-async fn write_all(hub: &Hub, id: ConnectionId, wire: &Wire, mut outlet: impl Outlet) {
-    loop {
-        wire.wake.notified().await;
-        let mut bytes = wire.take_rest();
-        if bytes.is_empty() && hub.take(id, &mut bytes) == Taken::ByAnother {
-            // Who is writing wakes this task if there is more to do.
-            continue;
+impl<S: AsyncRead + AsyncWrite + Unpin> Future for Client<S> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let client = &mut *self;
+        client.answer_calls(cx);
+        if let Poll::Ready(Err(_)) = client.poll_write(cx) {
+            return Poll::Ready(());
         }
-        while !bytes.is_empty() {
-            wire.relieved.notify_one();
-            if outlet.write(&bytes).await.is_err() {
-                return;
-            }
-            hub.written(id, &mut bytes);
+        if client.poll_read(cx).is_ready() {
+            return Poll::Ready(());
         }
-        if hub.is_closing(id) {
-            outlet.finish().await;
-            return std::future::pending().await;
+        match &mut client.farewell {
+            Some(farewell) => farewell.as_mut().poll(cx),
+            None => Poll::Pending,
         }
     }
 }
 
-/// Waits until the core has closed the connection, and then as long as is decent.
-async fn lose_patience(wire: &Wire) {
-    wire.closing.notified().await;
-    tokio::time::sleep(CLOSING_PATIENCE).await;
+impl<S> Drop for Client<S> {
+    /// However it ends, the core learns of it.
+    fn drop(&mut self) {
+        self.hub.closed(self.id);
+    }
 }

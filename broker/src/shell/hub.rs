@@ -10,8 +10,9 @@ use tokio::time::Instant as ShellInstant;
 
 use super::checks::Checks;
 use super::socket::Socket;
+use super::wire::{Call, Wire};
 use crate::core::time::Instant;
-use crate::core::{Change, ConnectionId, Core, Output, Taken};
+use crate::core::{Change, ConnectionId, Core, Output, Received, Taken};
 use crate::store::Writer;
 use crate::users::PasswordCheck;
 
@@ -68,22 +69,6 @@ struct State {
     wake_at: Option<Instant>,
 }
 
-/// The way to one connection's client.
-pub(super) struct Wire {
-    /// A plain socket, to which whoever took the outbox may write. Without it only the
-    /// connection's own task can write.
-    pub(super) socket: Option<Socket>,
-    /// Wakes the connection's task: there is something to write, or the end has come.
-    pub(super) wake: Notify,
-    /// Tells that bytes were taken or written, and that the client might be heard again.
-    pub(super) relieved: Notify,
-    /// Tells that the core has closed the connection.
-    pub(super) closing: Notify,
-    /// What the socket did not take at once. Not empty only while the right to write is on its
-    /// way to the connection's own task.
-    rest: Mutex<Vec<u8>>,
-}
-
 impl Hub {
     pub(super) fn new(core: Core, store: Option<Writer>, clock: Clock) -> (Self, Checks) {
         let state = State { core, wires: Vec::new(), open: 0, store, wake_at: None };
@@ -114,13 +99,7 @@ impl Hub {
         socket: Option<Socket>,
         accepted: Instant,
     ) -> (ConnectionId, Arc<Wire>) {
-        let wire = Arc::new(Wire {
-            socket,
-            wake: Notify::new(),
-            relieved: Notify::new(),
-            closing: Notify::new(),
-            rest: Mutex::new(Vec::new()),
-        });
+        let wire = Arc::new(Wire::new(socket));
         let mut state = self.lock();
         let id = state.core.open(accepted);
         if state.wires.len() <= id.index() {
@@ -132,25 +111,19 @@ impl Hub {
         (id, wire)
     }
 
-    /// Carries what was read at `now` through the core and to its receivers. Tells how many bytes
-    /// were used, and whether the client might be [congested](Self::is_congested).
-    pub(super) fn receive(&self, from: ConnectionId, bytes: &[u8], now: Instant) -> (usize, bool) {
+    /// Carries what was read at `now` through the core and to its receivers.
+    pub(super) fn receive(&self, from: ConnectionId, bytes: &[u8], now: Instant) -> Received {
         let mut state = self.lock();
         let received = state.core.receive(from, bytes, now);
-        let is_congested = state.core.is_congested(from);
         self.act(state);
-        (received.consumed, is_congested)
+        received
     }
 
     /// A password was checked: its client is answered, and heard again.
     pub(super) fn password_checked(&self, id: ConnectionId, is_right: bool) {
         let mut state = self.lock();
         state.core.handle_password_checked(id, is_right, self.now());
-        let wire = state.wire(id);
         self.act(state);
-        if let Some(wire) = wire {
-            wire.relieved.notify_one();
-        }
     }
 
     /// The network connection is gone.
@@ -163,16 +136,6 @@ impl Hub {
             self.drained.notify_waiters();
         }
         self.act(state);
-    }
-
-    /// Whether the client should not be heard until what waits for it is written.
-    pub(super) fn is_congested(&self, id: ConnectionId) -> bool {
-        self.lock().core.is_congested(id)
-    }
-
-    /// Whether the core wants the connection closed.
-    pub(super) fn is_closing(&self, id: ConnectionId) -> bool {
-        self.lock().core.is_closing(id)
     }
 
     /// Runs the core's timers until the broker stops.
@@ -227,7 +190,7 @@ impl Hub {
                     let Some(wire) = state.wire(id) else { continue };
                     let mut bytes = Vec::new();
                     if wire.socket.is_none() {
-                        wire.wake.notify_one();
+                        wire.call(Call::WRITE);
                     } else if state.core.take_outbox(id, &mut bytes) == Taken::Bytes {
                         taken.push((id, wire, bytes));
                     }
@@ -235,8 +198,11 @@ impl Hub {
                 // The connection's own task writes the last bytes and closes.
                 Output::Close(id) => {
                     let Some(wire) = state.wire(id) else { continue };
-                    wire.closing.notify_one();
-                    wire.wake.notify_one();
+                    wire.call(Call::CLOSE);
+                }
+                Output::Resume(id) => {
+                    let Some(wire) = state.wire(id) else { continue };
+                    wire.call(Call::RESUME);
                 }
                 Output::Store(change) => state.store(change),
                 // Without a receiver the broker is ending.
@@ -277,7 +243,6 @@ impl Hub {
                 }
             }
             self.written(id, &mut bytes);
-            wire.relieved.notify_one();
         }
     }
 
@@ -290,8 +255,9 @@ impl Hub {
             && state.core.is_closing(id)
             && let Some(wire) = state.wire(id)
         {
-            wire.wake.notify_one();
+            wire.call(Call::CLOSE);
         }
+        self.act(state);
     }
 
     /// Takes what is in the outbox, if nobody else has the right to.
@@ -309,22 +275,5 @@ impl State {
         if let Some(store) = &self.store {
             store.submit(change);
         }
-    }
-}
-
-impl Wire {
-    /// Leaves the rest, and the right to write, to the connection's own task.
-    fn leave_rest(&self, bytes: Vec<u8>) {
-        *self.lock_rest() = bytes;
-        self.wake.notify_one();
-    }
-
-    /// Takes the rest, and with it the right to write, if any was left.
-    pub(super) fn take_rest(&self) -> Vec<u8> {
-        std::mem::take(&mut *self.lock_rest())
-    }
-
-    fn lock_rest(&self) -> MutexGuard<'_, Vec<u8>> {
-        self.rest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

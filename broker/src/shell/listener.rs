@@ -16,11 +16,11 @@ use tokio_rustls::TlsAcceptor;
 use tracing::{debug, warn};
 
 use super::address::{Address, Scheme, resolve};
-use super::connection::{Own, Shared, serve};
+use super::connection::Client;
 use super::hub::Hub;
 use super::network::Network;
 use super::proxy::ProxyError;
-use super::socket::Socket;
+use super::socket::{Plain, Socket};
 use super::{proxy, websocket};
 use crate::core::time::Instant;
 
@@ -112,11 +112,16 @@ impl Listener {
                     scheme: *scheme,
                     tls: tls.clone(),
                 };
-                tokio::spawn(arrival.welcome(stream, peer));
+                if *scheme == Scheme::Mqtt && !arrival.is_from_proxy(peer) {
+                    debug!(%peer, "accepted");
+                    serve_tcp(arrival.hub, stream, arrival.accepted);
+                } else {
+                    tokio::spawn(arrival.welcome(stream, peer));
+                }
             }
             Self::Unix { socket, .. } => {
                 let (stream, _) = socket.accept().await?;
-                tokio::spawn(serve_unix(hub, stream));
+                serve_unix(hub, stream);
             }
         }
         Ok(())
@@ -144,11 +149,33 @@ fn remove_stale_socket(path: &Path) -> io::Result<()> {
     }
 }
 
-async fn serve_unix(hub: Arc<Hub>, stream: UnixStream) {
+fn serve_unix(hub: Arc<Hub>, stream: UnixStream) {
     let (reader, writer) = stream.into_split();
-    let entry = hub.open(Some(Socket::Unix(writer)), hub.now());
-    let outlet = Shared(entry.1.clone());
-    serve(hub, reader, outlet, entry).await;
+    let accepted = hub.now();
+    serve_plain(hub, Socket::Unix(writer), reader, accepted);
+}
+
+fn serve_tcp(hub: Arc<Hub>, stream: TcpStream, accepted: Instant) {
+    let (reader, writer) = stream.into_split();
+    serve_plain(hub, Socket::Tcp(writer), reader, accepted);
+}
+
+fn serve_plain<R>(hub: Arc<Hub>, socket: Socket, reader: R, accepted: Instant)
+where
+    R: AsyncRead + Unpin + Send + 'static,
+{
+    let (id, wire) = hub.open(Some(socket), accepted);
+    let stream = Plain { reader, wire: wire.clone() };
+    tokio::spawn(Client::new(hub, id, wire, stream));
+}
+
+/// Serves a client on a stream that only its own task writes to.
+fn serve_own<S>(hub: Arc<Hub>, stream: S, accepted: Instant)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (id, wire) = hub.open(None, accepted);
+    tokio::spawn(Client::new(hub, id, wire, stream));
 }
 
 /// A connection from its first byte to its first MQTT byte.
@@ -163,20 +190,25 @@ struct Arrival {
 }
 
 impl Arrival {
-    /// Serves the client, whoever it is from.
+    /// Serves the client, whoever it is from, in a task of its own: one that is served holds
+    /// nothing of what came before.
     async fn welcome(self, mut stream: TcpStream, peer: SocketAddr) {
         let Some(client) = self.find_client(&mut stream, peer).await else { return };
         debug!(peer = %client, "accepted");
         match (self.scheme, self.tls.clone()) {
-            (Scheme::Mqtt, _) => self.serve_plain(stream).await,
+            (Scheme::Mqtt, _) => serve_tcp(self.hub, stream, self.accepted),
             (_, Some(tls)) => self.shake_hands(tls, stream, client).await,
             (_, None) => self.serve_above_tls(stream, client).await,
         }
     }
 
+    fn is_from_proxy(&self, peer: SocketAddr) -> bool {
+        self.terms.proxies.iter().any(|proxy| proxy.contains(peer.ip()))
+    }
+
     /// The address the connection is from: its peer's, or what a proxy says, which has to.
     async fn find_client(&self, stream: &mut TcpStream, peer: SocketAddr) -> Option<SocketAddr> {
-        if !self.terms.proxies.iter().any(|proxy| proxy.contains(peer.ip())) {
+        if !self.is_from_proxy(peer) {
             return Some(peer);
         }
         match timeout_at(self.deadline, proxy::read(stream)).await {
@@ -189,13 +221,6 @@ impl Arrival {
             Err(_) => warn!(proxy = %peer, "refused a connection: no PROXY header in time"),
         }
         None
-    }
-
-    async fn serve_plain(self, stream: TcpStream) {
-        let (reader, writer) = stream.into_split();
-        let entry = self.hub.open(Some(Socket::Tcp(writer)), self.accepted);
-        let outlet = Shared(entry.1.clone());
-        serve(self.hub, reader, outlet, entry).await;
     }
 
     async fn shake_hands(self, tls: Arc<ServerConfig>, stream: TcpStream, peer: SocketAddr) {
@@ -212,16 +237,11 @@ impl Arrival {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         if !self.scheme.is_websocket() {
-            let (reader, writer) = tokio::io::split(stream);
-            let entry = self.hub.open(None, self.accepted);
-            return serve(self.hub, reader, Own(writer), entry).await;
+            return serve_own(self.hub, stream, self.accepted);
         }
         let handshake = websocket::accept(stream, self.terms.maximum_packet_size);
         match timeout_at(self.deadline, handshake).await {
-            Ok(Ok((reader, writer))) => {
-                let entry = self.hub.open(None, self.accepted);
-                serve(self.hub, reader, writer, entry).await;
-            }
+            Ok(Ok(stream)) => serve_own(self.hub, stream, self.accepted),
             Ok(Err(error)) => debug!(%peer, %error, "no WebSocket handshake"),
             Err(_) => debug!(%peer, "no WebSocket handshake in time"),
         }

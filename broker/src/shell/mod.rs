@@ -16,6 +16,7 @@ mod server;
 mod socket;
 mod tls;
 pub mod websocket;
+mod wire;
 
 pub use address::{Address, InvalidAddress, Scheme};
 pub use network::{InvalidNetwork, Network};

@@ -1,4 +1,4 @@
-//! MQTT in WebSocket frames: the handshake, and the two halves as byte streams.
+//! MQTT in WebSocket frames: the handshake, and the frames as a stream of bytes.
 //!
 //! Packets and frames do not align; to a reader the frames are one stream. [MQTT-6.0.0-2]
 
@@ -6,7 +6,6 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
@@ -16,22 +15,16 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
 
-use super::connection::Outlet;
-
 /// The name of MQTT among the protocols in WebSocket frames. [MQTT-6.0.0-3] [MQTT-6.0.0-4]
 const SUBPROTOCOL: &str = "mqtt";
 
-/// The reading half.
+/// A stream of bytes in frames.
 #[derive(Debug)]
-pub struct Reader<S> {
-    frames: SplitStream<WebSocketStream<S>>,
+pub struct Stream<S> {
+    frames: WebSocketStream<S>,
     /// What is left of the latest frame.
     rest: Bytes,
 }
-
-/// The writing half.
-#[derive(Debug)]
-pub struct Writer<S>(SplitSink<WebSocketStream<S>, Message>);
 
 /// Answers the client's handshake; frames larger than `maximum` bytes are not accepted.
 ///
@@ -40,12 +33,11 @@ pub struct Writer<S>(SplitSink<WebSocketStream<S>, Message>);
 pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     maximum: usize,
-) -> Result<(Reader<S>, Writer<S>), Error> {
+) -> Result<Stream<S>, Error> {
     let config =
         WebSocketConfig::default().max_message_size(Some(maximum)).max_frame_size(Some(maximum));
-    let stream = accept_hdr_async_with_config(stream, choose_mqtt, Some(config)).await?;
-    let (sink, frames) = stream.split();
-    Ok((Reader { frames, rest: Bytes::new() }, Writer(sink)))
+    let frames = accept_hdr_async_with_config(stream, choose_mqtt, Some(config)).await?;
+    Ok(Stream { frames, rest: Bytes::new() })
 }
 
 /// Agrees to MQTT if the client offers it, and to nothing else.
@@ -63,7 +55,7 @@ fn choose_mqtt(request: &Request, mut response: Response) -> Result<Response, Er
     Err(refusal)
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Reader<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Stream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -87,14 +79,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Reader<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Outlet for Writer<S> {
-    async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+/// Each write is a frame.
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        ready!(self.frames.poll_ready_unpin(cx)).map_err(io::Error::other)?;
         let frame = Message::Binary(Bytes::copy_from_slice(bytes));
-        self.0.send(frame).await.map_err(io::Error::other)
+        self.frames.start_send_unpin(frame).map_err(io::Error::other)?;
+        Poll::Ready(Ok(bytes.len()))
     }
 
-    async fn finish(&mut self) {
-        // The peer may be gone already, which is just as well.
-        let _ = self.0.close().await;
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.frames.poll_flush_unpin(cx).map_err(io::Error::other)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.frames.poll_close_unpin(cx).map_err(io::Error::other)
     }
 }

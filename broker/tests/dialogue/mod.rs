@@ -27,6 +27,8 @@ pub struct Broker {
     /// What was taken for clients that do not read.
     stuck: HashMap<Client, Vec<u8>>,
     closed: Vec<Client>,
+    /// Who should not be read; what they send is taken all the same.
+    pub held: Vec<Client>,
     pub stored: Vec<Change>,
     /// Passwords the shell is to check.
     pub checks: Vec<(Client, PasswordCheck)>,
@@ -60,6 +62,7 @@ impl Broker {
             sent: HashMap::new(),
             stuck: HashMap::new(),
             closed: Vec::new(),
+            held: Vec::new(),
             stored: Vec::new(),
             checks: Vec::new(),
         }
@@ -120,6 +123,9 @@ impl Broker {
 
     pub fn send_bytes(&mut self, from: Client, bytes: &[u8]) {
         let received = self.core.receive(from, bytes, self.now);
+        if received.is_held {
+            self.held.push(from);
+        }
         assert_eq!(received.consumed, bytes.len(), "the packet is complete");
         self.settle();
     }
@@ -155,6 +161,7 @@ impl Broker {
                     self.closed.push(client);
                     self.core.handle_closed(client, self.now);
                 }
+                Output::Resume(client) => self.held.retain(|held| *held != client),
                 Output::Store(change) => self.stored.push(change),
                 Output::CheckPassword(client, check) => self.checks.push((client, check)),
             }

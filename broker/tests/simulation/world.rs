@@ -202,6 +202,8 @@ impl World {
                     }
                 }
                 Output::Store(change) => self.kept.apply(change),
+                // The network holds back what it likes.
+                Output::Resume(_) => {}
                 Output::CheckPassword(..) => unreachable!("there are no users"),
             }
         }

@@ -306,7 +306,7 @@ impl World {
                         self.write(id, bytes);
                     }
                 }
-                Output::Store(_) | Output::CheckPassword(..) => {}
+                Output::Resume(_) | Output::Store(_) | Output::CheckPassword(..) => {}
             }
         }
     }

@@ -80,7 +80,7 @@ fn read_all(stream: Stream) -> Option<Vec<u8>> {
     // Each poll reads a byte, or has none to read, or hands some on.
     let polls = 4 * stream.bytes.len() + 1000;
     let mut reading = pin!(async {
-        let (mut reader, _writer) = websocket::accept(stream, MAXIMUM).await.ok()?;
+        let mut reader = websocket::accept(stream, MAXIMUM).await.ok()?;
         let mut read = Vec::new();
         let mut buffer = [0; 100];
         while let Ok(length @ 1..) = reader.read(&mut buffer).await {

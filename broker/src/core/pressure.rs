@@ -1,0 +1,111 @@
+//! Back-pressure: who is read no further, so that what waits for others does not grow.
+//!
+//! A client is held, that is, no more is read from it, while
+//! - it does not take the answers to what it asked;
+//! - its password is being checked;
+//! - a message of its own has met a receiver for whom much waits, and who still reads.
+//!
+//! A receiver that takes nothing for a while is stuck and holds nobody: what no longer fits its
+//! outbox is dropped.
+
+use std::time::Duration;
+
+use super::connection::State;
+use super::time::Instant;
+use super::timers::Timer;
+use super::{ConnectionId, Core, Output};
+
+/// How long publishers wait for a receiver that takes nothing.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// Publishers are held from this part of the outbox's limit on.
+const PRESSURE_PART: usize = 4;
+
+/// The clients that are held until a connection has taken what waits for it.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    clients: Vec<ConnectionId>,
+    /// When patience with the connection ends.
+    deadline: Option<Instant>,
+    is_stuck: bool,
+}
+
+impl Held {
+    /// Whether a publisher should wait, now that so many bytes wait for the connection.
+    pub(super) const fn is_under_pressure(&self, waiting: usize, maximum_outbox: usize) -> bool {
+        waiting >= maximum_outbox / PRESSURE_PART && !self.is_stuck
+    }
+}
+
+impl Core {
+    /// Whether a client that was just heard is held, until [`Output::Resume`].
+    pub(super) fn hold(&mut self, id: ConnectionId, now: Instant) -> bool {
+        let receiver = self.pressed.take();
+        match self.state(id) {
+            None | Some(State::Closing) => return false,
+            Some(State::Checking) => return true,
+            Some(_) => {}
+        }
+        if self.owes_too_much(id) {
+            self.connections[id.index()].held.clients.push(id);
+            return true;
+        }
+        let Some(receiver) = receiver else { return false };
+        let Some(connection) = self.connection(receiver) else { return false };
+        let held = &mut connection.held;
+        held.clients.push(id);
+        if held.deadline.is_none() {
+            held.deadline = Some(now + PATIENCE);
+            self.set_timer(now + PATIENCE, Timer::Stuck(receiver));
+        }
+        true
+    }
+
+    /// Whether so much waits to be written that no more should be read from the client: it asks
+    /// and does not take the answers. What is published for it does not fill its outbox that far.
+    fn owes_too_much(&self, id: ConnectionId) -> bool {
+        let limits = &self.config.limits;
+        let limit = limits.maximum_outbox + limits.maximum_packet_size as usize;
+        self.connections.get(id.index()).is_some_and(|one| one.outbox.bytes.len() > limit)
+    }
+
+    /// The connection has taken what waited for it, or never will: those held for it are read
+    /// again.
+    pub(super) fn relieve(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connection(id) else { return };
+        connection.held.is_stuck = false;
+        connection.held.deadline = None;
+        let held = std::mem::take(&mut connection.held.clients);
+        for client in held {
+            self.resume_reading(client);
+        }
+    }
+
+    /// Lets a client be read again.
+    pub(super) fn resume_reading(&mut self, id: ConnectionId) {
+        if self.state(id).is_some() {
+            self.outputs.push_back(Output::Resume(id));
+        }
+    }
+
+    /// Ends the patience with a receiver, if that is due. For its own answers it goes on waiting.
+    pub(super) fn check_stuck(&mut self, id: ConnectionId, now: Instant) {
+        let Some(connection) = self.connection(id) else { return };
+        let held = &mut connection.held;
+        if held.deadline.is_none_or(|deadline| deadline > now) {
+            return;
+        }
+        held.deadline = None;
+        held.is_stuck = true;
+        let publishers: Vec<_> = held.clients.extract_if(.., |client| *client != id).collect();
+        for publisher in publishers {
+            self.resume_reading(publisher);
+        }
+    }
+
+    /// Whether somebody still has to be told that a receiver is stuck.
+    pub(super) fn holds_somebody(&self, id: ConnectionId) -> bool {
+        let connection = self.connections.get(id.index());
+        connection.is_some_and(|one| one.generation == id.generation && one.held.deadline.is_some())
+    }
+}

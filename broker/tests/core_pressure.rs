@@ -1,0 +1,97 @@
+//! Back-pressure: who is read no further, and until when.
+
+mod dialogue;
+
+use std::time::Duration;
+
+use dialogue::*;
+use mqtt_broker::core::limits::Limits;
+use mqtt_protocol::QoS::AtMostOnce;
+
+const KIB: usize = 1024;
+
+fn limits() -> Limits {
+    Limits { maximum_outbox: 64 * KIB, ..Limits::default() }
+}
+
+/// A publisher, and a receiver who does not read.
+fn pressed() -> (Broker, Client, Client) {
+    let mut broker = Broker::with_limits(limits());
+    let receiver = broker.connect("receiver");
+    broker.subscribe(receiver, "a", AtMostOnce);
+    broker.stop_reading(receiver);
+    let publisher = broker.connect("publisher");
+    // What the socket of the receiver has taken already is no pressure.
+    publish_kib(&mut broker, publisher);
+    (broker, publisher, receiver)
+}
+
+fn publish_kib(broker: &mut Broker, publisher: Client) {
+    broker.publish(publisher, "a", &"x".repeat(KIB));
+}
+
+/// Publishes until the publisher is held; gives how many messages that took.
+fn publish_until_held(broker: &mut Broker, publisher: Client) -> usize {
+    let mut count = 0;
+    while broker.held.is_empty() {
+        publish_kib(broker, publisher);
+        count += 1;
+        assert!(count <= 64, "the outbox would be full");
+    }
+    count
+}
+
+#[test]
+fn publishers_wait_for_a_receiver_who_reads() {
+    let (mut broker, publisher, receiver) = pressed();
+    let count = publish_until_held(&mut broker, publisher);
+    assert_eq!(broker.held, [publisher]);
+    broker.read_on(receiver);
+    assert!(broker.held.is_empty());
+    for _ in 0..=count {
+        as_publish(&broker.receive(receiver));
+    }
+    assert_eq!(broker.core.dropped_messages(), 0);
+}
+
+#[test]
+fn nobody_waits_for_a_receiver_who_takes_nothing() {
+    let (mut broker, publisher, receiver) = pressed();
+    publish_until_held(&mut broker, publisher);
+    broker.pass(Duration::from_millis(49));
+    assert_eq!(broker.held, [publisher]);
+    broker.pass(Duration::from_millis(1));
+    assert!(broker.held.is_empty());
+    for _ in 0..100 {
+        publish_kib(&mut broker, publisher);
+    }
+    assert!(broker.held.is_empty());
+    assert!(broker.core.dropped_messages() > 0);
+
+    // It reads again, and then stops again.
+    broker.read_on(receiver);
+    broker.stop_reading(receiver);
+    publish_kib(&mut broker, publisher);
+    publish_until_held(&mut broker, publisher);
+}
+
+#[test]
+fn nobody_waits_for_a_receiver_who_is_gone() {
+    let (mut broker, publisher, receiver) = pressed();
+    publish_until_held(&mut broker, publisher);
+    broker.lose(receiver);
+    assert!(broker.held.is_empty());
+}
+
+#[test]
+fn a_receiver_without_a_word_for_long_is_waited_for_anew() {
+    let (mut broker, publisher, receiver) = pressed();
+    publish_until_held(&mut broker, publisher);
+    broker.pass(Duration::from_millis(30));
+    broker.read_on(receiver);
+    broker.stop_reading(receiver);
+    publish_kib(&mut broker, publisher);
+    publish_until_held(&mut broker, publisher);
+    broker.pass(Duration::from_millis(30));
+    assert_eq!(broker.held, [publisher], "the first wait's end is not the second's");
+}
