@@ -251,6 +251,7 @@ mod tests {
     #[test]
     fn names_are_not_normalized() {
         assert!(!matches("caf\u{E9}", "cafe\u{301}"));
+        assert!(!matches("a", "A"));
     }
 
     /// [MQTT-4.7.1-1] [MQTT-4.7.1-2] [MQTT-4.7.3-1]

@@ -147,11 +147,16 @@ fn filters_match_as_the_naive_matcher_says() {
         topics::check(&topics::text(&filter), &topics::text(&name));
     });
     // A filter made of the name's own parts, some of them replaced, matches more often.
-    hold((parts(), vec(0..4_u8, 8)), |(parts, replace)| {
+    hold((parts(), vec(0..5_u8, 8)), |(parts, replace)| {
         let name = topics::text(&parts);
         let levels = name.split('/').zip(replace.into_iter().cycle());
-        let filter: Vec<_> =
-            levels.map(|(level, replace)| ["+", "#", level, level][usize::from(replace)]).collect();
+        let filter = levels.map(|(level, replace)| match replace {
+            0 => "+".to_owned(),
+            1 => "#".to_owned(),
+            2 => level.to_uppercase(),
+            _ => level.to_owned(),
+        });
+        let filter: Vec<_> = filter.collect();
         topics::check(&filter.join("/"), &name);
     });
 }

@@ -76,6 +76,7 @@ fn a_qos_2_message_that_was_sent_does_not_expire() {
     let bytes = dialogue.output();
     let [Packet::Publish(again)] = &packets(&bytes)[..] else { panic!("it is sent again") };
     assert_eq!(again.delivery, super::again(exactly_once(1)));
+    assert_eq!(again.properties.message_expiry_interval, Some(1), "0 would end it at once");
 }
 
 /// [MQTT-4.3.3-13]
