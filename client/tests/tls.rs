@@ -325,9 +325,10 @@ fn a_client_goes_while_its_server_does_not_read() {
     let result = client.disconnect(Farewell::default(), Some(Duration::from_millis(1)));
     assert_eq!(result.unwrap_err().kind, ErrorKind::Timeout);
     drop(client);
-    // It is gone: what was written ends, without a farewell.
-    let end = std::io::copy(&mut stream, &mut std::io::sink()).unwrap_err();
-    assert!([IoErrorKind::UnexpectedEof, IoErrorKind::ConnectionReset].contains(&end.kind()));
+    // It is gone, with a farewell only if the socket took that, too.
+    if let Err(end) = std::io::copy(&mut stream, &mut std::io::sink()) {
+        assert!([IoErrorKind::UnexpectedEof, IoErrorKind::ConnectionReset].contains(&end.kind()));
+    }
 }
 
 #[test]
