@@ -6,9 +6,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What the session must not know.
-const BEYOND_THE_WALL: [&str; 8] = [
+const BEYOND_THE_WALL: [&str; 10] = [
     "tokio",
     "rustix",
+    "rustls",
+    "tungstenite",
     "async ",
     "std::net",
     "std::thread",

@@ -182,3 +182,32 @@ fn broken(error: tungstenite::Error) -> io::Error {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Route;
+    use super::*;
+
+    #[test]
+    fn the_request_names_the_host_as_the_url_does() {
+        for (url, host) in [
+            ("ws://example.org", "example.org"),
+            ("ws://example.org:80/", "example.org"),
+            ("ws://example.org:443", "example.org:443"),
+            ("wss://example.org:443", "example.org"),
+            ("wss://[::1]:9001/mqtt", "[::1]:9001"),
+        ] {
+            let route = Route::new(&Options::new(url).unwrap()).unwrap();
+            let request = route.websocket.unwrap().request().unwrap();
+            assert_eq!(request.headers()["Host"], host, "{url}");
+        }
+    }
+
+    #[test]
+    fn each_request_has_a_key_of_its_own() {
+        let options = Options::new("ws://example.org").unwrap();
+        let handshake = Handshake::new(&options, "example.org", 80, false, "/mqtt").unwrap();
+        let key = || handshake.request().unwrap().headers()["Sec-WebSocket-Key"].clone();
+        assert_ne!(key(), key());
+    }
+}
