@@ -749,6 +749,18 @@ mqtt_options *mqtt_options_new(const char *url);
 MQTT_API void mqtt_options_free(mqtt_options *o);
 
 /**
+ * The version of MQTT: 5 (the default) for 5.0, 4 for 3.1.1, 3 for 3.1, as they are numbered on the wire.
+ *
+ * What an older version has no words for is refused with MQTT_E_UNSUPPORTED and a sentence, by mqtt_client_new or by the
+ * call that needs it: properties of messages, requests, subscription flags but MQTT_SUB_MANUAL_ACK and MQTT_SUB_ONCE,
+ * session expiry, will delay, user properties, and reasons to disconnect for. Receive maximum, largest packet and topic
+ * aliases cannot be told to the server.
+ */
+MQTT_API
+mqtt_status mqtt_options_set_protocol_version(mqtt_options *o,
+                                              int version);
+
+/**
  * The name of the client's session at the server. Default: the server gives one, and the client keeps it.
  */
 MQTT_API
@@ -772,14 +784,25 @@ mqtt_status mqtt_options_set_credentials(mqtt_options *o,
 MQTT_API mqtt_status mqtt_options_set_keep_alive(mqtt_options *o, unsigned int seconds);
 
 /**
- * Whether the first connection begins with a new session (1, the default) or goes on with the one the server has (0).
+ * Whether the first connection begins with a new session (1, the default) or throws nothing away that the server has (0).
  *
- * With 0 the server delivers what it kept for this client id, from an earlier run of the program too. A reconnect of the
- * same client goes on with its session in either case, if a session expiry is set.
+ * With 0 a session from an earlier run of the program ends the attempt with MQTT_E_PROTOCOL, since this end's part of it
+ * is gone, unless mqtt_options_set_adopt_session says otherwise. A reconnect of the same client goes on with its session
+ * in either case, if a session expiry is set. Before 5.0 there is no session expiry, and 0 says that the session is kept.
  */
 MQTT_API
 mqtt_status mqtt_options_set_clean_start(mqtt_options *o,
                                          int yes);
+
+/**
+ * Whether a session that the server has from an earlier run counts as this client's. Default: 0.
+ *
+ * With 1, and without a clean start, the server delivers what it kept for this client id. Say so only if that run left
+ * nothing unfinished: every operation had its outcome, and every QoS 2 message was acknowledged.
+ */
+MQTT_API
+mqtt_status mqtt_options_set_adopt_session(mqtt_options *o,
+                                           int yes);
 
 /**
  * How long the server keeps the session without a connection; UINT32_MAX: for ever. Default: 0, not at all.
@@ -820,6 +843,8 @@ mqtt_status mqtt_options_set_max_inflight(mqtt_options *o,
 
 /**
  * The largest packet to accept, in bytes, not 0. A server that sends a larger one is disconnected. Default: 16 MiB.
+ *
+ * UINT32_MAX: any; then the server is told of no limit.
  */
 MQTT_API
 mqtt_status mqtt_options_set_max_packet_size(mqtt_options *o,
@@ -1294,6 +1319,18 @@ MQTT_CHECK
 mqtt_status mqtt_client_unsubscribe(mqtt_client *c,
                                     const char *filter,
                                     mqtt_op *op);
+
+/**
+ * Ends subscriptions to n filters in one packet. Otherwise as mqtt_client_unsubscribe.
+ *
+ * The event has one reason for each filter, in their order; its status is MQTT_OK if the server accepted one of them.
+ */
+MQTT_API
+MQTT_CHECK
+mqtt_status mqtt_client_unsubscribe_many(mqtt_client *c,
+                                         const char *const *filters,
+                                         size_t n,
+                                         mqtt_op *op);
 
 /**
  * Whether a filter is for a topic: 1 or 0; 0 also if one of them is malformed.

@@ -6,7 +6,7 @@ use std::ptr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::mqtt_client::protocol::ReasonCode;
+use ::mqtt_client::protocol::{ReasonCode, Version};
 use ::mqtt_client::{EventLimit, Farewell, Log, LogLevel, Options, OwnedText, Reconnect, Will};
 
 use crate::convert::{self, bytes, exclusive, optional_text, reference, text};
@@ -60,6 +60,30 @@ pub unsafe extern "C" fn mqtt_options_free(o: *mut mqtt_options) {
         // SAFETY: it came from mqtt_options_new and was not released before.
         drop(unsafe { Box::from_raw(o) });
     }
+}
+
+/// The version of MQTT: 5 (the default) for 5.0, 4 for 3.1.1, 3 for 3.1, as they are numbered on the wire.
+///
+/// What an older version has no words for is refused with MQTT_E_UNSUPPORTED and a sentence, by mqtt_client_new or by the
+/// call that needs it: properties of messages, requests, subscription flags but MQTT_SUB_MANUAL_ACK and MQTT_SUB_ONCE,
+/// session expiry, will delay, user properties, and reasons to disconnect for. Receive maximum, largest packet and topic
+/// aliases cannot be told to the server.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mqtt_options_set_protocol_version(
+    o: *mut mqtt_options,
+    version: c_int,
+) -> mqtt_status {
+    // SAFETY: the header's promises hold for every argument.
+    guard(|| unsafe {
+        let options = &mut exclusive(o)?.0;
+        options.version = match version {
+            3 => Version::V3_1,
+            4 => Version::V3_1_1,
+            5 => Version::V5_0,
+            _ => return Err(Failure::argument("a version is 3, 4 or 5")),
+        };
+        Ok(())
+    })
 }
 
 /// The name of the client's session at the server. Default: the server gives one, and the client keeps it.
@@ -116,10 +140,11 @@ pub unsafe extern "C" fn mqtt_options_set_keep_alive(
     })
 }
 
-/// Whether the first connection begins with a new session (1, the default) or goes on with the one the server has (0).
+/// Whether the first connection begins with a new session (1, the default) or throws nothing away that the server has (0).
 ///
-/// With 0 the server delivers what it kept for this client id, from an earlier run of the program too. A reconnect of the
-/// same client goes on with its session in either case, if a session expiry is set.
+/// With 0 a session from an earlier run of the program ends the attempt with MQTT_E_PROTOCOL, since this end's part of it
+/// is gone, unless mqtt_options_set_adopt_session says otherwise. A reconnect of the same client goes on with its session
+/// in either case, if a session expiry is set. Before 5.0 there is no session expiry, and 0 says that the session is kept.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mqtt_options_set_clean_start(
     o: *mut mqtt_options,
@@ -129,6 +154,23 @@ pub unsafe extern "C" fn mqtt_options_set_clean_start(
     guard(|| unsafe {
         let options = &mut exclusive(o)?.0;
         options.clean_start = convert::yes(yes);
+        Ok(())
+    })
+}
+
+/// Whether a session that the server has from an earlier run counts as this client's. Default: 0.
+///
+/// With 1, and without a clean start, the server delivers what it kept for this client id. Say so only if that run left
+/// nothing unfinished: every operation had its outcome, and every QoS 2 message was acknowledged.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mqtt_options_set_adopt_session(
+    o: *mut mqtt_options,
+    yes: c_int,
+) -> mqtt_status {
+    // SAFETY: the header's promises hold for every argument.
+    guard(|| unsafe {
+        let options = &mut exclusive(o)?.0;
+        options.adopts_session = convert::yes(yes);
         Ok(())
     })
 }
@@ -212,6 +254,8 @@ pub unsafe extern "C" fn mqtt_options_set_max_inflight(
 }
 
 /// The largest packet to accept, in bytes, not 0. A server that sends a larger one is disconnected. Default: 16 MiB.
+///
+/// UINT32_MAX: any; then the server is told of no limit.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mqtt_options_set_max_packet_size(
     o: *mut mqtt_options,

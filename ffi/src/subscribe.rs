@@ -78,13 +78,7 @@ pub unsafe extern "C" fn mqtt_client_subscribe_many(
 ) -> mqtt_status {
     // SAFETY: the header's promises hold for every argument.
     guard(|| unsafe {
-        if filters.is_null() || n == 0 || n > MAXIMUM_FILTERS {
-            return Err(Failure::argument("there are 1 to 65535 filters"));
-        }
-        let filters = std::slice::from_raw_parts(filters, n).iter();
-        let filters: Vec<TopicFilter<'_>> = filters
-            .map(|filter| Ok(TopicFilter::new(text(*filter)?)?))
-            .collect::<Result<_, Failure>>()?;
+        let filters = all(filters, n)?;
         let mut subscribe = subscribe_to(&filters, qos, flags, handler, user)?;
         if let Some(props) = props.as_ref() {
             subscribe.user_properties = props.user.clone();
@@ -112,6 +106,25 @@ pub unsafe extern "C" fn mqtt_client_unsubscribe(
     })
 }
 
+/// Ends subscriptions to n filters in one packet. Otherwise as mqtt_client_unsubscribe.
+///
+/// The event has one reason for each filter, in their order; its status is MQTT_OK if the server accepted one of them.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn mqtt_client_unsubscribe_many(
+    c: *mut mqtt_client,
+    filters: *const *const c_char,
+    n: usize,
+    op: *mut mqtt_op,
+) -> mqtt_status {
+    // SAFETY: the header's promises hold for every argument.
+    guard(|| unsafe {
+        let begun = handle(c)?.client.unsubscribe(&all(filters, n)?, !op.is_null())?;
+        write(op, begun.0);
+        Ok(())
+    })
+}
+
 /// Whether a filter is for a topic: 1 or 0; 0 also if one of them is malformed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mqtt_topic_matches(filter: *const c_char, topic: *const c_char) -> c_int {
@@ -123,8 +136,22 @@ pub unsafe extern "C" fn mqtt_topic_matches(filter: *const c_char, topic: *const
     })
 }
 
-/// How many filters one SUBSCRIBE may have.
+/// How many filters one packet may have.
 const MAXIMUM_FILTERS: usize = 65_535;
+
+/// The filters of a C array.
+unsafe fn all<'a>(
+    filters: *const *const c_char,
+    n: usize,
+) -> Result<Vec<TopicFilter<'a>>, Failure> {
+    if filters.is_null() || n == 0 || n > MAXIMUM_FILTERS {
+        return Err(Failure::argument("there are 1 to 65535 filters"));
+    }
+    // SAFETY: the caller of the library promises that there are n strings.
+    let filters = unsafe { std::slice::from_raw_parts(filters, n) };
+    // SAFETY: passed on to the caller.
+    filters.iter().map(|filter| Ok(TopicFilter::new(unsafe { text(*filter) }?)?)).collect()
+}
 
 const ALL_FLAGS: c_uint = MQTT_SUB_NO_LOCAL
     | MQTT_SUB_RETAIN_AS_PUBLISHED

@@ -33,9 +33,12 @@ pub(super) struct Expected {
 
 /// Which packet acknowledges the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::enum_variant_names, reason = "they are the standard's names")]
 pub(super) enum Step {
     PubAck,
     PubRec,
+    /// For a PUBREL that came before its PUBREC was sent.
+    PubComp,
 }
 
 impl Acks {
@@ -50,21 +53,25 @@ impl Acks {
     /// A QoS 2 message has arrived again that the program got before. While its PUBREC is due, that
     /// one answers the repeat too.
     pub(super) fn repeat(&mut self, packet_id: PacketId) {
-        let is_due = |one: &Expected| one.packet_id == packet_id && one.step == Step::PubRec;
-        if self.expected.iter().any(is_due) {
+        if self.owes_pubrec(packet_id) {
             return;
         }
-        let carried = self.carried.iter().position(|one| one.packet_id == packet_id);
-        let again = match carried {
-            Some(index) => self.carried.swap_remove(index),
-            None => Expected {
-                token: 0,
-                packet_id,
-                step: Step::PubRec,
-                settled: Some(ReasonCode::Success),
-            },
-        };
-        self.expected.push_back(again);
+        match self.carried.iter().position(|one| one.packet_id == packet_id) {
+            Some(index) => self.expected.push_back(self.carried.swap_remove(index)),
+            None => self.add_settled(packet_id, Step::PubRec),
+        }
+    }
+
+    /// Whether the PUBREC of this connection has yet to be sent.
+    pub(super) fn owes_pubrec(&self, packet_id: PacketId) -> bool {
+        let is_due = |one: &Expected| one.packet_id == packet_id && one.step == Step::PubRec;
+        self.expected.iter().any(is_due)
+    }
+
+    /// Adds a step that nobody is asked about; those before it go first.
+    pub(super) fn add_settled(&mut self, packet_id: PacketId, step: Step) {
+        let settled = Some(ReasonCode::Success);
+        self.expected.push_back(Expected { token: 0, packet_id, step, settled });
     }
 
     /// Takes the program's answer; whether there was such a message without one.

@@ -56,7 +56,8 @@ impl KeepAlive {
     }
 
     pub(super) fn pinged(&mut self, now: Moment) {
-        self.pinged = Some(now);
+        // A server that owes an answer owes it from the first question on.
+        self.pinged.get_or_insert(now);
     }
 
     /// Tells whether the socket is being read.
@@ -116,6 +117,20 @@ mod tests {
         assert_eq!(keep_alive.next(), Some((at(75_000), Due::GiveUp)));
         keep_alive.received(at(46_000));
         assert_eq!(keep_alive.next(), Some((at(90_000), Due::Ping)));
+    }
+
+    /// [MQTT-3.1.2-20]
+    #[test]
+    fn asking_again_is_no_answer() {
+        let mut keep_alive = KeepAlive::new(1, at(0));
+        let mut questions = 0;
+        while let Some((now, Due::Ping)) = keep_alive.next() {
+            keep_alive.sent(now);
+            keep_alive.pinged(now);
+            questions += 1;
+            assert!(questions < 100, "a silent server is never given up");
+        }
+        assert_eq!(keep_alive.next().unwrap().0, at(750) + SHORTEST_WAIT);
     }
 
     #[test]

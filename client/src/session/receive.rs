@@ -143,12 +143,22 @@ impl Session {
                     }
                     self.send(Packet::PubRec(ack));
                 }
+                Step::PubComp => self.complete(expected.packet_id),
             }
         }
     }
 
     /// Takes a PUBREL: the exchange is over. [MQTT-4.3.3-11]
     fn handle_pubrel(&mut self, packet_id: PacketId) {
+        // A server that did not wait for PUBREC gets it first all the same.
+        if self.acks.owes_pubrec(packet_id) {
+            self.acks.add_settled(packet_id, Step::PubComp);
+        } else {
+            self.complete(packet_id);
+        }
+    }
+
+    fn complete(&mut self, packet_id: PacketId) {
         let reason = self.incoming.release(packet_id);
         self.send(Packet::PubComp(Ack::new(packet_id, reason)));
     }

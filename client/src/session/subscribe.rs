@@ -1,6 +1,6 @@
 //! Subscribing and unsubscribing: from the program's call to the server's answer.
 
-use mqtt_protocol::{DecodeError, PacketId, SubAck, Subscription, TopicFilter};
+use mqtt_protocol::{DecodeError, PacketId, PacketType, SubAck, Subscription, TopicFilter};
 
 use super::subscriptions::{Filter, Purpose, Request, Route};
 use super::*;
@@ -194,10 +194,8 @@ impl Session {
 
     /// Takes a SUBACK.
     pub(super) fn handle_suback(&mut self, suback: &SubAck<'_>) -> Result<(), DecodeError> {
-        let Some(request) = self.subscriptions.answered(suback)? else { return Ok(()) };
-        if let Purpose::Unsubscribe(_) = request.purpose {
-            return Err(violation("SUBACK for an UNSUBSCRIBE"));
-        }
+        let answered = self.subscriptions.answered(PacketType::SubAck, suback)?;
+        let Some(request) = answered else { return Ok(()) };
         for (filter, reason) in request.filters.iter().zip(&suback.reasons) {
             let lost = self.subscriptions.confirm(&filter.filter, !reason.is_error());
             if let (Some(lost), Purpose::Renew) = (lost, request.purpose) {
@@ -229,10 +227,9 @@ impl Session {
 
     /// Takes an UNSUBACK.
     pub(super) fn handle_unsuback(&mut self, unsuback: &SubAck<'_>) -> Result<(), DecodeError> {
-        let Some(request) = self.subscriptions.answered(unsuback)? else { return Ok(()) };
-        let Purpose::Unsubscribe(op) = request.purpose else {
-            return Err(violation("UNSUBACK for a SUBSCRIBE"));
-        };
+        let answered = self.subscriptions.answered(PacketType::UnsubAck, unsuback)?;
+        let Some(request) = answered else { return Ok(()) };
+        let op = request.purpose.op();
         // Before version 5.0 UNSUBACK says yes without a code.
         let mut reasons = unsuback.reasons.clone();
         reasons.resize(request.filters.len(), ReasonCode::Success);

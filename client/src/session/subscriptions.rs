@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use mqtt_protocol::{
-    DecodeError, EncodeError, Packet, PacketId, QoS, RetainHandling, SubAck, SubscribeProperties,
-    Subscription, SubscriptionIdentifier, SubscriptionIdentifiers, TopicFilter, TopicName,
-    Unsubscribe, UnsubscribeProperties, Version,
+    DecodeError, EncodeError, Packet, PacketId, PacketType, QoS, RetainHandling, SubAck,
+    SubscribeProperties, Subscription, SubscriptionIdentifier, SubscriptionIdentifiers,
+    TopicFilter, TopicName, Unsubscribe, UnsubscribeProperties, Version,
 };
 
 use super::subscribe::Subscribe;
@@ -171,16 +171,25 @@ impl Subscriptions {
     }
 
     /// The request that is answered, if there is one. [MQTT-3.9.3-1] [MQTT-3.11.3-1]
-    pub(super) fn answered(&mut self, answer: &SubAck<'_>) -> Result<Option<Request>, DecodeError> {
-        let position = self.pending.iter().position(|(id, _)| *id == answer.packet_id);
-        let Some((_, request)) = position.and_then(|index| self.pending.remove(index)) else {
-            return Ok(None);
-        };
+    ///
+    /// # Errors
+    /// The answer does not fit it; then it stays unanswered.
+    pub(super) fn answered(
+        &mut self,
+        kind: PacketType,
+        answer: &SubAck<'_>,
+    ) -> Result<Option<Request>, DecodeError> {
+        let mut pending = self.pending.iter().enumerate();
+        let found = pending.find(|(_, (packet_id, _))| *packet_id == answer.packet_id);
+        let Some((index, (_, request))) = found else { return Ok(None) };
+        if request.purpose.answer() != kind {
+            return Err(violation("an answer to the other kind of request"));
+        }
         // Only an UNSUBACK from before version 5.0 can do without codes.
         if !answer.reasons.is_empty() && request.filters.len() != answer.reasons.len() {
             return Err(violation("an answer with another number of reason codes than filters"));
         }
-        Ok(Some(request))
+        Ok(self.pending.remove(index).map(|(_, request)| request))
     }
 
     /// Requests for what the server had accepted and has lost; what is not to be renewed is forgotten.
@@ -217,7 +226,15 @@ impl Route {
 }
 
 impl Purpose {
-    fn op(self) -> Option<Op> {
+    /// What the server answers with.
+    fn answer(self) -> PacketType {
+        match self {
+            Self::Unsubscribe(_) => PacketType::UnsubAck,
+            Self::Subscribe(_) | Self::Renew | Self::Answers => PacketType::SubAck,
+        }
+    }
+
+    pub(super) fn op(self) -> Option<Op> {
         match self {
             Self::Subscribe(op) | Self::Unsubscribe(op) => op,
             Self::Renew | Self::Answers => None,

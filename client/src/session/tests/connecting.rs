@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use mqtt_protocol::{Connect, Disconnect, Text};
 
 use super::*;
-use crate::Will;
+use crate::{OwnedText, Will};
 
 fn connect(bytes: &[u8]) -> Connect<'_> {
     match packets(bytes).remove(0) {
@@ -31,6 +31,44 @@ fn connect_is_the_first_packet() {
     assert!(connect.clean_start);
     assert_eq!(connect.keep_alive_secs, 60);
     assert_eq!(connect.client_id.as_str(), "");
+}
+
+/// [MQTT-3.1.2-1] [MQTT-3.1.2-9] [MQTT-3.1.2-17] [MQTT-3.1.2-19] [MQTT-3.1.3-1] [MQTT-3.1.3-3]
+#[test]
+fn connect_has_what_the_options_have_in_its_order() {
+    let text = |text| OwnedText::new(text).unwrap();
+    let mut message = crate::Message::new("gone", b"ann").unwrap();
+    message.qos = QoS::ExactlyOnce;
+    message.retain = true;
+    let options = Options {
+        client_id: text("id"),
+        user_name: Some(text("user")),
+        password: Some(b"\0secret".to_vec()),
+        will: Some(Will { message, delay_secs: 0 }),
+        received_aliases: 0,
+        ..options()
+    };
+    let mut dialogue = Dialogue::new(options);
+    dialogue.session.handle_opened(dialogue.now);
+    let expected = b"\x10\x32\0\x04MQTT\x05\xF6\0\x3C\x08\x21\x04\0\x27\x01\0\0\0\0\x02id\
+        \0\0\x04gone\0\x03ann\0\x04user\0\x07\0secret";
+    assert_eq!(dialogue.output(), expected);
+}
+
+/// [MQTT-3.1.2-11] [MQTT-3.1.2-13] [MQTT-3.1.2-16] [MQTT-3.1.2-18] [MQTT-3.1.3-3]
+#[test]
+fn connect_has_nothing_that_the_options_have_not() {
+    let mut dialogue = Dialogue::new(Options { received_aliases: 0, ..options() });
+    dialogue.session.handle_opened(dialogue.now);
+    let expected = b"\x10\x15\0\x04MQTT\x05\x02\0\x3C\x08\x21\x04\0\x27\x01\0\0\0\0\0";
+    assert_eq!(dialogue.output(), expected);
+
+    let password = Some(b"x".to_vec());
+    let mut dialogue = Dialogue::new(Options { password, ..options() });
+    dialogue.session.handle_opened(dialogue.now);
+    let bytes = dialogue.output();
+    let connect = connect(&bytes);
+    assert!(connect.user_name.is_none() && connect.password.is_some() && connect.will.is_none());
 }
 
 #[test]

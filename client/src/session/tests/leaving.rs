@@ -123,6 +123,26 @@ fn a_farewell_may_end_the_session() {
     assert!(connect.clean_start);
 }
 
+/// [MQTT-3.2.2-15] [MQTT-3.14.2-3] [MQTT-3.14.2-4]
+#[test]
+fn a_farewell_says_no_more_than_the_server_takes() {
+    let words = || Farewell {
+        reason_string: Some(crate::OwnedText::new("until tomorrow").unwrap()),
+        user_properties: vec![Default::default()],
+        ..Farewell::default()
+    };
+    for (maximum, has_words) in [(26, true), (25, false)] {
+        let maximum_packet_size = std::num::NonZeroU32::new(maximum);
+        let granted = ConnAckProperties { maximum_packet_size, ..Default::default() };
+        let mut dialogue = Dialogue::connected_with(options(), granted);
+        dialogue.session.disconnect(words(), dialogue.now, dialogue.now).unwrap();
+        let bytes = dialogue.output();
+        let [Packet::Disconnect(farewell)] = &packets(&bytes)[..] else { panic!("{bytes:02x?}") };
+        assert_eq!(farewell.properties.reason_string.is_some(), has_words, "{maximum}");
+        assert_eq!(farewell.properties.user_properties.is_empty(), !has_words);
+    }
+}
+
 /// [MQTT-3.14.2-1]
 #[test]
 fn a_farewell_that_a_client_may_not_say_is_refused() {

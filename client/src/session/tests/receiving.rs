@@ -93,6 +93,18 @@ fn a_repeat_before_the_program_is_done_is_answered_once() {
     dialogue.client(&[Packet::PubRec(ack(5))]);
 }
 
+/// [MQTT-4.3.3-8] [MQTT-4.3.3-11]
+#[test]
+fn a_pubrel_that_did_not_wait_is_answered_after_pubrec() {
+    let mut dialogue = Dialogue::connected();
+    dialogue.server(publish(exactly_once(5), "a"));
+    dialogue.server(Packet::PubRel(ack(5)));
+    let tokens = take(&mut dialogue);
+    dialogue.client(&[]);
+    done(&mut dialogue, tokens[0]);
+    dialogue.client(&[Packet::PubRec(ack(5)), Packet::PubComp(ack(5))]);
+}
+
 /// [MQTT-3.4.2-1] [MQTT-3.5.2-1]
 #[test]
 fn a_reason_that_only_a_server_has_is_no_acknowledgement() {
