@@ -243,11 +243,13 @@ impl SpareBuffers {
         }
     }
 
-    /// Takes a buffer that is no longer needed.
-    pub(super) fn take_back(&mut self, mut buffer: Vec<u8>) {
+    /// Takes a buffer that is no longer needed. More than there are connections would
+    /// never be used at once.
+    pub(super) fn take_back(&mut self, mut buffer: Vec<u8>, connections: usize) {
         buffer.clear();
         let capacity = self.capacity + buffer.capacity();
-        if buffer.capacity() > 0 && capacity <= SPARE_CAPACITY {
+        let is_welcome = self.buffers.len() < connections && capacity <= SPARE_CAPACITY;
+        if buffer.capacity() > 0 && is_welcome {
             self.capacity = capacity;
             self.buffers.push(buffer);
         }

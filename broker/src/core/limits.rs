@@ -49,6 +49,9 @@ macro_rules! limits {
 }
 
 limits! {
+    /// How many connections there are, at most; a further one is closed at once. The shell sees to
+    /// this, which knows of connections before they say anything.
+    maximum_connections: usize = 65_536,
     /// How long a connection may take until its CONNECT is complete and its client has proved who
     /// it is.
     connect_timeout: Duration = Duration::from_secs(10),

@@ -39,7 +39,9 @@ mod timers;
 
 use std::collections::{HashMap, VecDeque};
 
-use mqtt_protocol::{DecodeError, Decoded, Packet, ReasonCode, Version, decode_as, named_version};
+use mqtt_protocol::{
+    DecodeError, Decoded, Packet, PacketType, ReasonCode, Version, decode_as, named_version,
+};
 use slab::Slab;
 
 use self::authentication::Checks;
@@ -207,6 +209,11 @@ impl Core {
                     self.handle_packet(from, packet, bytes, now);
                     consumed += length;
                 }
+                Ok(Decoded::Incomplete { .. })
+                    if !self.may_begin(from, bytes[consumed..].first()) =>
+                {
+                    self.close(from);
+                }
                 Ok(Decoded::Incomplete { needed }) => return (consumed, needed),
                 Err(error) => {
                     self.note_version(from, &bytes[consumed..]);
@@ -219,6 +226,13 @@ impl Core {
         }
         // Nothing is processed behind the packet that closed the connection. [MQTT-3.1.4-6]
         (bytes.len(), usize::MAX)
+    }
+
+    /// Whether a packet that begins like this is one the client may send; nothing but a CONNECT is
+    /// worth waiting for at first. [MQTT-3.1.0-1]
+    fn may_begin(&self, from: ConnectionId, first: Option<&u8>) -> bool {
+        let connect = PacketType::Connect as u8;
+        self.state(from) != Some(State::Handshake) || first.is_none_or(|&it| it >> 4 == connect)
     }
 
     /// Notes how a client wants to be spoken to that has failed to connect.
@@ -346,7 +360,7 @@ impl Core {
     /// The bytes taken were written. Gives what has gathered meanwhile; if that is nothing, the
     /// right to write is given back.
     pub fn written(&mut self, id: ConnectionId, buffer: &mut Vec<u8>, now: Instant) {
-        self.spare.take_back(std::mem::take(buffer));
+        self.spare.take_back(std::mem::take(buffer), self.connections.len());
         self.relieve(id);
         let Some(connection) = self.connection(id) else { return };
         if let Some(session) = connection.session() {
@@ -356,7 +370,7 @@ impl Core {
         let gathered = std::mem::take(&mut connection.outbox.bytes);
         if gathered.is_empty() {
             connection.outbox.right = WriteRight::Free;
-            self.spare.take_back(gathered);
+            self.spare.take_back(gathered, self.connections.len());
         } else {
             *buffer = gathered;
         }

@@ -119,6 +119,11 @@ impl Hub {
         received
     }
 
+    /// How many connections there are.
+    pub(super) fn connection_count(&self) -> usize {
+        self.lock().open
+    }
+
     /// A password was checked: its client is answered, and heard again.
     pub(super) fn password_checked(&self, id: ConnectionId, is_right: bool) {
         let mut state = self.lock();

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rustls::ServerConfig;
@@ -39,10 +40,41 @@ pub(super) enum Listener {
 pub(super) struct Terms {
     /// Peers that are proxies, which say who a connection is really from.
     pub(super) proxies: Vec<Network>,
+    /// How many connections there are, at most.
+    pub(super) maximum_connections: usize,
+    /// How many of them have not come to their first MQTT byte.
+    pub(super) arriving: AtomicUsize,
     /// How long the handshakes before CONNECT may take.
     pub(super) handshake_timeout: Duration,
     /// The largest packet, in bytes.
     pub(super) maximum_packet_size: usize,
+}
+
+impl Terms {
+    /// Whether there may be one more connection.
+    fn have_place(&self, hub: &Hub) -> bool {
+        let count = hub.connection_count() + self.arriving.load(Ordering::Relaxed);
+        if count >= self.maximum_connections {
+            debug!("closed a connection: there are as many as there may be");
+        }
+        count < self.maximum_connections
+    }
+}
+
+/// Counts a connection that has not come to its first MQTT byte.
+struct Arriving(Arc<Terms>);
+
+impl Arriving {
+    fn count(terms: &Arc<Terms>) -> Self {
+        terms.arriving.fetch_add(1, Ordering::Relaxed);
+        Self(terms.clone())
+    }
+}
+
+impl Drop for Arriving {
+    fn drop(&mut self) {
+        self.0.arriving.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Listener {
@@ -102,13 +134,16 @@ impl Listener {
         match self {
             Self::Network { scheme, socket, tls } => {
                 let (stream, peer) = socket.accept().await?;
+                if !terms.have_place(&hub) {
+                    return Ok(());
+                }
                 // Batching is the broker's own; Nagle's would only delay it.
                 stream.set_nodelay(true)?;
                 let arrival = Arrival {
                     accepted: hub.now(),
                     deadline: tokio::time::Instant::now() + terms.handshake_timeout,
                     hub,
-                    terms: terms.clone(),
+                    terms: Arriving::count(terms),
                     scheme: *scheme,
                     tls: tls.clone(),
                 };
@@ -121,7 +156,9 @@ impl Listener {
             }
             Self::Unix { socket, .. } => {
                 let (stream, _) = socket.accept().await?;
-                serve_unix(hub, stream);
+                if terms.have_place(&hub) {
+                    serve_unix(hub, stream);
+                }
             }
         }
         Ok(())
@@ -181,7 +218,7 @@ where
 /// A connection from its first byte to its first MQTT byte.
 struct Arrival {
     hub: Arc<Hub>,
-    terms: Arc<Terms>,
+    terms: Arriving,
     accepted: Instant,
     /// When all handshakes before CONNECT have to be over.
     deadline: tokio::time::Instant,
@@ -203,7 +240,7 @@ impl Arrival {
     }
 
     fn is_from_proxy(&self, peer: SocketAddr) -> bool {
-        self.terms.proxies.iter().any(|proxy| proxy.contains(peer.ip()))
+        self.terms.0.proxies.iter().any(|proxy| proxy.contains(peer.ip()))
     }
 
     /// The address the connection is from: its peer's, or what a proxy says, which has to.
@@ -239,7 +276,7 @@ impl Arrival {
         if !self.scheme.is_websocket() {
             return serve_own(self.hub, stream, self.accepted);
         }
-        let handshake = websocket::accept(stream, self.terms.maximum_packet_size);
+        let handshake = websocket::accept(stream, self.terms.0.maximum_packet_size);
         match timeout_at(self.deadline, handshake).await {
             Ok(Ok(stream)) => serve_own(self.hub, stream, self.accepted),
             Ok(Err(error)) => debug!(%peer, %error, "no WebSocket handshake"),

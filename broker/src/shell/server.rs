@@ -6,6 +6,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, SystemTime};
 
 use tracing::info;
@@ -85,6 +86,8 @@ impl Server {
         let hub = Arc::new(hub);
         let terms = Terms {
             proxies: options.proxies,
+            maximum_connections: options.limits.maximum_connections,
+            arriving: AtomicUsize::new(0),
             handshake_timeout: options.limits.connect_timeout,
             maximum_packet_size: options.limits.maximum_packet_size as usize,
         };

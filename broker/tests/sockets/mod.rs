@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use mqtt_broker::shell::{Options, Server};
 use mqtt_protocol::*;
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 /// How long anything may take that is expected to happen.
@@ -25,6 +26,7 @@ pub const DEADLINE: Duration = Duration::from_secs(60);
 /// A broker in this process, stopped when it goes out of scope.
 pub struct InProcess {
     pub address: SocketAddr,
+    runtime: Handle,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -50,11 +52,17 @@ impl InProcess {
             .unwrap();
         let server = runtime.block_on(Server::start(options)).unwrap();
         let address = server.local_addresses()[0];
+        let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn(move || {
             runtime.block_on(server.run(async { drop(stopped.await) }));
         });
-        Self { address, stop: Some(stop), thread: Some(thread) }
+        Self { address, runtime: handle, stop: Some(stop), thread: Some(thread) }
+    }
+
+    /// How many tasks there are.
+    pub fn tasks(&self) -> usize {
+        self.runtime.metrics().num_alive_tasks()
     }
 
     pub fn connect(&self, client_id: &str) -> Peer {
