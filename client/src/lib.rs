@@ -5,6 +5,9 @@
 //! call, a descriptor or a wakeup function. Publishing and subscribing are legal at any time; what
 //! cannot be sent yet waits, within limits, and each operation has exactly one outcome.
 //!
+//! The URL says where the server is and what carries MQTT there: TCP, TLS, WebSocket, both, or a Unix
+//! socket. [`Tls`] says whom to trust, if not whom the system does.
+//!
 //! Everything the client decides is in the session, which knows neither sockets nor clocks: the
 //! standard's rules for a client, reconnecting, the queue, subscriptions and requests. The driver
 //! moves bytes and keeps time.

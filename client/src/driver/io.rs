@@ -218,11 +218,12 @@ impl Io {
         {
             return Poll::Ready(arrival);
         }
-        if self.is_written() && turn.demand == Demand::FlushAndClose {
-            // What is unread must not make the system reset the connection before DISCONNECT.
-            if Pin::new(&mut *stream).poll_shutdown(context).is_ready() {
-                return Poll::Ready(Arrival::Closed(closed()));
-            }
+        // What is unread must not make the system reset the connection before DISCONNECT.
+        if self.is_written()
+            && turn.demand == Demand::FlushAndClose
+            && Pin::new(&mut *stream).poll_shutdown(context).is_ready()
+        {
+            return Poll::Ready(Arrival::Closed(closed()));
         }
         if turn.is_reading
             && let Poll::Ready(arrival) = self.poll_read(stream, context)
