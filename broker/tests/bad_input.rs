@@ -6,7 +6,7 @@ mod siege;
 mod sockets;
 
 use std::fs;
-use std::io::Write;
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -478,6 +478,25 @@ fn class_13_connections_that_say_little_and_stay() {
         is_over.store(true, Ordering::Relaxed);
         drip.join().unwrap();
     });
+}
+
+/// Who comes when there is no room waits, and is served when there is.
+#[test]
+fn class_13_more_connections_than_descriptors() {
+    let _turn = alone();
+    let program = Program::start_with_descriptors(40);
+    let target = Target { address: program.address };
+    let mut crowd: Vec<TcpStream> = (0..60).map(|_| target.open()).collect();
+    for (number, stream) in crowd.iter_mut().enumerate() {
+        stream.write_all(&bytes(&Packet::Connect(clean(&number.to_string())))).unwrap();
+    }
+    let mut late = crowd.split_off(59);
+    assert_eq!(read_packet(&mut crowd[0])[0], 0x20, "CONNACK");
+    late[0].set_nonblocking(true).unwrap();
+    assert_eq!(late[0].read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
+    late[0].set_nonblocking(false).unwrap();
+    drop(crowd);
+    assert_eq!(read_packet(&mut late[0])[0], 0x20, "CONNACK");
 }
 
 #[test]

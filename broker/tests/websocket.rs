@@ -101,3 +101,29 @@ fn what_frames_carry_is_what_is_read() {
         websocket_stream::check(&bytes);
     }
 }
+
+/// It is refused by its length alone, before there is room made for it.
+#[test]
+fn a_frame_that_is_too_large_ends_the_connection() {
+    let broker = start();
+    for length in [1024 * 1024 + 1, u64::MAX / 2] {
+        let mut stream = open(&broker);
+        stream.write_all(&frame(BINARY, CONNECT)).unwrap();
+        receive_connack(&mut stream);
+        stream.write_all(&[&[0x82, 0xFF][..], &length.to_be_bytes(), &[0; 4]].concat()).unwrap();
+        while let Some((kind, bytes)) = next_frame(&mut stream) {
+            assert_eq!(kind, CLOSE, "{bytes:02x?}");
+        }
+    }
+}
+
+/// A client has to mask what it sends.
+#[test]
+fn a_frame_that_is_not_masked_ends_the_connection() {
+    let broker = start();
+    let mut stream = open(&broker);
+    stream.write_all(&[&[0x82, CONNECT.len() as u8][..], CONNECT].concat()).unwrap();
+    while let Some((kind, bytes)) = next_frame(&mut stream) {
+        assert_eq!(kind, CLOSE, "{bytes:02x?}");
+    }
+}

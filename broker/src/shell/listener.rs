@@ -138,7 +138,10 @@ impl Listener {
                     return Ok(());
                 }
                 // Batching is the broker's own; Nagle's would only delay it.
-                stream.set_nodelay(true)?;
+                if stream.set_nodelay(true).is_err() {
+                    // The client is gone already, which is no reason to keep others waiting.
+                    return Ok(());
+                }
                 let arrival = Arrival {
                     accepted: hub.now(),
                     deadline: tokio::time::Instant::now() + terms.handshake_timeout,

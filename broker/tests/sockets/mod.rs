@@ -89,7 +89,19 @@ pub struct Program {
 impl Program {
     /// Starts the program and waits until it says where it listens.
     pub fn start(arguments: &[&str]) -> Self {
-        let child = command(&["--listen", "mqtt://127.0.0.1:0"]).args(arguments).spawn().unwrap();
+        Self::start_as(command(&["--listen", "mqtt://127.0.0.1:0"]).args(arguments))
+    }
+
+    /// Starts the program where it may have so many files and sockets open.
+    pub fn start_with_descriptors(count: usize) -> Self {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("ulimit -n {count}; exec \"$0\" \"$@\"")]);
+        shell.args([env!("CARGO_BIN_EXE_mqtt-broker"), "--listen", "mqtt://127.0.0.1:0"]);
+        Self::start_as(shell.stdin(Stdio::null()).stderr(Stdio::piped()))
+    }
+
+    fn start_as(command: &mut Command) -> Self {
+        let child = command.spawn().unwrap();
         let mut program = Self { address: ([127, 0, 0, 1], 0).into(), child, log: None };
         let mut log = BufReader::new(program.child.stderr.take().unwrap());
         let mut said = String::new();
