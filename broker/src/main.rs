@@ -1,11 +1,13 @@
 //! The program `mqtt-broker`: command line, logs and signals around the broker.
 
+mod passwd;
+
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Parser;
 use clap::builder::styling::Styles;
+use clap::{Parser, Subcommand};
 use mqtt_broker::core::limits::Limits;
 use mqtt_broker::shell::{Address, Network, Options, Server, StartError, TlsFiles};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -18,7 +20,11 @@ use tracing_subscriber::EnvFilter;
 /// machine, and forgets everything when it stops.
 #[derive(Debug, Parser)]
 #[command(version, styles = Styles::plain(), after_help = AFTER_HELP)]
+#[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
 struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+
     /// Listen on this address, such as mqtt://127.0.0.1:1883, mqtts://[::]:8883, ws://0.0.0.0:8083
     /// or unix:///run/mqtt.sock; may be given several times, port 0 lets the system choose
     #[arg(long, value_name = "URL")]
@@ -41,12 +47,17 @@ struct Arguments {
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_client_ca: Option<PathBuf>,
 
+    /// Let only users in that this file knows, with a password or SCRAM-SHA-256; mqtt-broker passwd
+    /// writes it, and mosquitto's is understood
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+
     /// Take connections from this address or network for a proxy's, which say in the PROXY protocol
     /// of HAProxy, version 1 or 2, who they are really from; may be given several times
     #[arg(long, value_name = "NETWORK")]
     proxy_protocol_from: Vec<Network>,
 
-    /// Let clients of other machines in without authentication
+    /// Let clients in that do not say who they are, from other machines too
     #[arg(long)]
     allow_anonymous: bool,
 
@@ -64,6 +75,12 @@ struct Arguments {
     log: EnvFilter,
 }
 
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Give a user a password, or another one
+    Passwd(passwd::Arguments),
+}
+
 const AFTER_HELP: &str = "\
 Examples:
   mqtt-broker
@@ -72,6 +89,9 @@ Examples:
       the same, and what it was told to keep survives a restart
   mqtt-broker --listen mqtt://[::]:1883 --allow-anonymous
       for everyone who can reach this machine
+  mqtt-broker passwd users ann
+  mqtt-broker --listen mqtt://[::]:1883 --password-file users
+      for ann and other users, from wherever they are
 
 The log goes to standard error. SIGTERM and SIGINT end the broker in an orderly way:
 clients are told, and the store is complete.";
@@ -79,6 +99,9 @@ clients are told, and the store is complete.";
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if let Some(Command::Passwd(arguments)) = arguments.command {
+        return passwd::run(&arguments);
+    }
     tracing_subscriber::fmt()
         .with_env_filter(arguments.log)
         .with_ansi(io::stderr().is_terminal())
@@ -94,11 +117,11 @@ async fn main() -> ExitCode {
         listen: arguments.listen,
         tls,
         state_dir: arguments.state_dir,
+        password_file: arguments.password_file,
         allow_anonymous: arguments.allow_anonymous,
         proxies: arguments.proxy_protocol_from,
         redirect_to: arguments.redirect_to,
         limits: limits(&arguments.limits),
-        ..Options::default()
     };
     match run(options).await {
         Ok(()) => ExitCode::SUCCESS,

@@ -31,6 +31,8 @@ pub struct Users {
     by_name: HashMap<Arc<str>, User>,
     /// What passwords of users there are none of are checked against.
     decoy: Option<Arc<PasswordHash>>,
+    /// How often passwords of users there are none of are said to be salted.
+    decoy_iterations: u32,
     /// Known to nobody, and the same as long as the users are.
     secret: Secret,
 }
@@ -55,9 +57,11 @@ impl Users {
         let hashes = || lines.iter().map(|(_, user)| &user.hash);
         // The one that takes the most work, so that no hash is known by its time.
         let decoy = hashes().max_by_key(|hash| hash.work()).cloned();
+        let keys = lines.iter().filter_map(|(_, user)| user.keys.as_ref());
+        let decoy_iterations = keys.map(Keys::iterations).max().unwrap_or(SCRAM_ITERATIONS);
         let secret = Secret(digest::digest(&digest::SHA256, text.as_bytes()).as_ref().to_vec());
         let by_name = lines.into_iter().map(|(name, user)| (name.into(), user)).collect();
-        Ok(Self { by_name, decoy, secret })
+        Ok(Self { by_name, decoy, decoy_iterations, secret })
     }
 
     /// How many there are.
@@ -82,7 +86,7 @@ impl Users {
     /// the same and fit no password.
     pub fn keys(&self, name: &str) -> Keys {
         let keys = self.by_name.get(name).and_then(|user| user.keys.clone());
-        keys.unwrap_or_else(|| Keys::decoy(name, &self.secret.0, SCRAM_ITERATIONS))
+        keys.unwrap_or_else(|| Keys::decoy(name, &self.secret.0, self.decoy_iterations))
     }
 }
 

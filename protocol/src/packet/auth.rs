@@ -1,12 +1,14 @@
 //! AUTH: one step of enhanced authentication.
 
+use std::fmt;
+
 use super::{PacketType, reason_code};
 use crate::property::{Properties, properties};
 use crate::wire::Reader;
 use crate::{Binary, DecodeError, ReasonCode, Text, Version};
 
 /// A step of enhanced authentication, of either end.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Auth<'a> {
     /// Success, Continue authentication, or Re-authenticate.
     pub reason: ReasonCode,
@@ -23,6 +25,19 @@ properties! {
         authentication_data: Binary<'a> = 0x16,
         /// Why, for people.
         reason_string: Text<'a> = 0x1F,
+    }
+}
+
+/// Shows everything but the data, which may be a secret.
+impl fmt::Debug for Auth<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut properties = self.properties.clone();
+        let data = properties.authentication_data.take();
+        f.debug_struct("Auth")
+            .field("reason", &self.reason)
+            .field("properties", &properties)
+            .field("has_authentication_data", &data.is_some())
+            .finish()
     }
 }
 

@@ -1,5 +1,6 @@
 //! CONNECT: who a client is, what it asks for, and its will.
 
+use std::fmt;
 use std::num::{NonZeroU16, NonZeroU32};
 
 use crate::property::{Properties, properties};
@@ -11,7 +12,7 @@ use crate::{Binary, DecodeError, QoS, ReasonCode, Text, TopicName, Version};
 /// Will QoS and Will Retain have no place without a will, nor user name and password without
 /// their flag: [MQTT-3.1.2-9] [MQTT-3.1.2-11] [MQTT-3.1.2-13] [MQTT-3.1.2-16] [MQTT-3.1.2-17]
 /// [MQTT-3.1.2-18] [MQTT-3.1.2-19].
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Connect<'a> {
     /// Whether to begin with a new session rather than go on with a stored one.
     pub clean_start: bool,
@@ -98,6 +99,25 @@ const WILL_QOS: u8 = 0x18;
 const WILL_RETAIN: u8 = 0x20;
 const PASSWORD: u8 = 0x40;
 const USER_NAME: u8 = 0x80;
+
+/// Shows everything but the secrets, of which it says only that they are there.
+impl fmt::Debug for Connect<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut properties = self.properties.clone();
+        let data = properties.authentication_data.take();
+        f.debug_struct("Connect")
+            .field("clean_start", &self.clean_start)
+            .field("keep_alive_secs", &self.keep_alive_secs)
+            .field("version", &self.version)
+            .field("properties", &properties)
+            .field("client_id", &self.client_id)
+            .field("will", &self.will)
+            .field("user_name", &self.user_name)
+            .field("has_password", &self.password.is_some())
+            .field("has_authentication_data", &data.is_some())
+            .finish()
+    }
+}
 
 impl<'a> Connect<'a> {
     pub(super) fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
