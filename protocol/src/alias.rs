@@ -80,15 +80,10 @@ impl SentAliases {
         Self { aliases: HashMap::new(), maximum }
     }
 
-    /// Whether no alias will ever be defined.
-    pub const fn are_off(&self) -> bool {
-        self.maximum == 0
-    }
-
     /// How to name the topic in the next PUBLISH. The answer must be sent, or undone with
     /// [`forget`](Self::forget).
     pub fn choose<'a>(&mut self, name: TopicName<'a>) -> PublishTopic<'a> {
-        if self.are_off() {
+        if self.maximum == 0 {
             return PublishTopic::Name(name);
         }
         if let Some(&alias) = self.aliases.get(name.as_str()) {

@@ -121,8 +121,9 @@ impl Core {
             return (id, true);
         }
         let session = Session::new(client_id, &self.config.limits);
+        let client_id = session.client_id.clone();
         let id = SessionId::new(self.sessions.insert(session) as u32);
-        self.client_ids.insert(client_id.into(), id);
+        self.client_ids.insert(client_id, id);
         (id, false)
     }
 
@@ -143,7 +144,8 @@ impl Core {
             session.will = connect.will.as_ref().map(|will| {
                 let (message, lifetime) = Message::from_will(will);
                 let delay = will.properties.will_delay_interval.unwrap_or(0);
-                StoredWill { delay: Duration::from_secs(delay.into()), lifetime, message }
+                let delay = Duration::from_secs(delay.into());
+                Box::new(StoredWill { delay, lifetime, message })
             });
         }
         if let Some(connection) = self.connection(from) {
@@ -358,12 +360,12 @@ impl Core {
         }
         self.publish_will(id, now);
         let session = self.sessions.remove(id.number() as usize);
-        for filter in session.subscriptions.keys() {
+        for (filter, _) in session.subscriptions.iter() {
             unroute(&mut self.router, filter, id);
         }
         self.client_ids.remove(&session.client_id);
         if session.is_stored {
-            self.store(Change::SessionEnded(session.client_id));
+            self.store(Change::SessionEnded((*session.client_id).into()));
         }
     }
 }

@@ -38,7 +38,7 @@ pub(super) struct Connection {
     pub(super) version: Version,
     pub(super) outbox: Outbox,
     /// Who is not read until the client takes what waits in the outbox.
-    pub(super) held: Held,
+    pub(super) held: Option<Box<Held>>,
     /// Who the client has proved to be.
     pub(super) user: Option<Arc<str>>,
     /// The authentication method of CONNECT. [MQTT-4.12.0-5]
@@ -52,7 +52,8 @@ pub(super) struct Connection {
     pub(super) received_aliases: ReceivedAliases,
     /// Where the client's last message went: the next one mostly goes there, too.
     pub(super) route: Option<Box<Route>>,
-    sent_aliases: SentAliases,
+    /// What the client is sent instead of topic names, if it takes any.
+    sent_aliases: Option<Box<SentAliases>>,
     /// The largest packet the client takes, in bytes. [MQTT-3.1.2-24]
     maximum_packet_size: usize,
     wants_problem_information: bool,
@@ -93,7 +94,7 @@ impl Connection {
             state: State::Handshake,
             version: Version::default(),
             outbox: Outbox::default(),
-            held: Held::default(),
+            held: None,
             user: None,
             method: None,
             exchange: None,
@@ -101,7 +102,7 @@ impl Connection {
             patience: None,
             received_aliases: ReceivedAliases::default(),
             route: None,
-            sent_aliases: SentAliases::default(),
+            sent_aliases: None,
             maximum_packet_size: usize::MAX,
             wants_problem_information: true,
         }
@@ -124,7 +125,8 @@ impl Connection {
         self.patience = (keep_alive > 0).then(|| Duration::from_millis(keep_alive * 1500));
         self.received_aliases = ReceivedAliases::new(limits.topic_alias_maximum);
         let aliases = asked.topic_alias_maximum.unwrap_or(0);
-        self.sent_aliases = SentAliases::new(aliases.min(limits.maximum_sent_aliases));
+        let aliases = aliases.min(limits.maximum_sent_aliases);
+        self.sent_aliases = (aliases > 0).then(|| Box::new(SentAliases::new(aliases)));
         self.wants_problem_information = asked.request_problem_information.unwrap_or(true);
     }
 
@@ -176,7 +178,7 @@ impl Connection {
 
     /// Whether messages are sent to the client as they are sent to others: without aliases.
     pub(super) const fn takes_frames(&self) -> bool {
-        self.sent_aliases.are_off()
+        self.sent_aliases.is_none()
     }
 
     /// Sends a copy of a message.
@@ -197,14 +199,14 @@ impl Connection {
     /// # Errors
     /// The client does not take packets that large. [MQTT-3.1.2-24]
     pub(super) fn send_publish(&mut self, mut publish: Publish<'_>) -> Result<(), EncodeError> {
-        if let PublishTopic::Name(name) = publish.topic {
-            publish.topic = self.sent_aliases.choose(name);
+        if let (PublishTopic::Name(name), Some(aliases)) = (publish.topic, &mut self.sent_aliases) {
+            publish.topic = aliases.choose(name);
         }
         let topic = publish.topic;
         let packet = Packet::Publish(publish);
         let sent = packet.encode_as(self.version, self.maximum_packet_size, &mut self.outbox.bytes);
-        if sent.is_err() {
-            self.sent_aliases.forget(topic);
+        if let (Err(_), Some(aliases)) = (sent, &mut self.sent_aliases) {
+            aliases.forget(topic);
         }
         sent
     }

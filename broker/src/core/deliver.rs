@@ -8,13 +8,13 @@ use mqtt_protocol::{
     SubscriptionIdentifiers, TopicFilter, TopicName, Version,
 };
 
-use super::Core;
 use super::connection::Connection;
 use super::message::{Message, MessageView, Queued};
 use super::route::{Recipient, Route};
 use super::router::Subscriber;
 use super::session::{Session, SessionId};
 use super::time::Instant;
+use super::{Core, pressure};
 
 /// QoS 1 and 2 messages stay in the session while so many bytes wait to be written, because in
 /// an outbox they can neither expire nor be resumed.
@@ -131,7 +131,7 @@ impl Core {
             .filter(|(filter, _)| {
                 TopicFilter::new(filter).is_ok_and(|filter| filter.matches(message.topic))
             })
-            .map(|(_, &options)| Recipient::new(Subscriber::new(id, options), false));
+            .map(|(_, options)| Recipient::new(Subscriber::new(id, options), false));
         let Some(mut recipient) = matching.next() else { return };
         for other in matching {
             recipient.merge(&other);
@@ -171,9 +171,8 @@ impl Core {
         let is_sent = match (connection, AcknowledgedQoS::new(qos)) {
             (None, None) => return,
             (Some(connection), None) if !session.queue.holds_back_at_most_once() => {
-                let waiting = connection.outbox.bytes.len();
-                let has_room = waiting < limits.maximum_outbox;
-                if connection.held.is_under_pressure(waiting, limits.maximum_outbox) {
+                let has_room = connection.outbox.bytes.len() < limits.maximum_outbox;
+                if pressure::is_felt(connection, limits) {
                     self.pressed = connection_id;
                 }
                 if has_room {

@@ -34,10 +34,12 @@ mod router;
 pub mod session;
 mod snapshot;
 mod subscribe;
+mod subscriptions;
 pub mod time;
 mod timers;
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 use mqtt_protocol::{
     DecodeError, Decoded, Packet, PacketType, ReasonCode, Version, decode_as, named_version,
@@ -118,7 +120,7 @@ pub struct Core {
     /// Counts the connections, to give each an id of its own.
     generation: u32,
     sessions: Slab<Session>,
-    client_ids: HashMap<Box<str>, SessionId>,
+    client_ids: HashMap<Arc<str>, SessionId>,
     /// Counts the times a connection and a session came together.
     epoch: u64,
     /// Counts the client ids the broker made.

@@ -10,7 +10,8 @@
 
 use std::time::Duration;
 
-use super::connection::State;
+use super::connection::{Connection, State};
+use super::limits::Limits;
 use super::time::Instant;
 use super::timers::Timer;
 use super::{ConnectionId, Core, Output};
@@ -30,11 +31,10 @@ pub(super) struct Held {
     is_stuck: bool,
 }
 
-impl Held {
-    /// Whether a publisher should wait, now that so many bytes wait for the connection.
-    pub(super) const fn is_under_pressure(&self, waiting: usize, maximum_outbox: usize) -> bool {
-        waiting >= maximum_outbox / PRESSURE_PART && !self.is_stuck
-    }
+/// Whether publishers should wait for the connection.
+pub(super) fn is_felt(connection: &Connection, limits: &Limits) -> bool {
+    connection.outbox.bytes.len() >= limits.maximum_outbox / PRESSURE_PART
+        && !connection.held.as_ref().is_some_and(|held| held.is_stuck)
 }
 
 impl Core {
@@ -47,12 +47,12 @@ impl Core {
             Some(_) => {}
         }
         if self.owes_too_much(id) {
-            self.connections[id.index()].held.clients.push(id);
+            self.connections[id.index()].held.get_or_insert_default().clients.push(id);
             return true;
         }
         let Some(receiver) = receiver else { return false };
         let Some(connection) = self.connection(receiver) else { return false };
-        let held = &mut connection.held;
+        let held = connection.held.get_or_insert_default();
         held.clients.push(id);
         if held.deadline.is_none() {
             held.deadline = Some(now + PATIENCE);
@@ -72,11 +72,8 @@ impl Core {
     /// The connection has taken what waited for it, or never will: those held for it are read
     /// again.
     pub(super) fn relieve(&mut self, id: ConnectionId) {
-        let Some(connection) = self.connection(id) else { return };
-        connection.held.is_stuck = false;
-        connection.held.deadline = None;
-        let held = std::mem::take(&mut connection.held.clients);
-        for client in held {
+        let held = self.connection(id).and_then(|connection| connection.held.take());
+        for client in held.map_or_else(Vec::new, |held| held.clients) {
             self.resume_reading(client);
         }
     }
@@ -91,7 +88,7 @@ impl Core {
     /// Ends the patience with a receiver, if that is due. For its own answers it goes on waiting.
     pub(super) fn check_stuck(&mut self, id: ConnectionId, now: Instant) {
         let Some(connection) = self.connection(id) else { return };
-        let held = &mut connection.held;
+        let Some(held) = &mut connection.held else { return };
         if held.deadline.is_none_or(|deadline| deadline > now) {
             return;
         }
@@ -106,6 +103,7 @@ impl Core {
     /// Whether somebody still has to be told that a receiver is stuck.
     pub(super) fn holds_somebody(&self, id: ConnectionId) -> bool {
         let connection = self.connections.get(id.index());
-        connection.is_some_and(|one| one.generation == id.generation && one.held.deadline.is_some())
+        let same = connection.filter(|connection| connection.generation == id.generation);
+        same.and_then(|connection| connection.held.as_ref()?.deadline).is_some()
     }
 }

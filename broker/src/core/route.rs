@@ -1,6 +1,7 @@
 //! Whom the messages of one topic go to.
 
 use mqtt_protocol::{QoS, SubscriptionIdentifier, TopicName};
+use smallvec::SmallVec;
 
 use super::router::{Router, Subscriber};
 use super::session::SessionId;
@@ -28,39 +29,9 @@ pub(super) struct Recipient {
     /// [MQTT-3.3.1-12] [MQTT-3.3.1-13]
     pub(super) retain_as_published: bool,
     /// The identifiers of the subscriptions. [MQTT-3.3.4-3]
-    pub(super) identifiers: Identifiers,
+    pub(super) identifiers: SmallVec<[SubscriptionIdentifier; 1]>,
     /// Whether it is served by itself, not merged with the session's other subscriptions.
     is_shared: bool,
-}
-
-/// The identifiers of subscriptions; hardly ever more than one.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) enum Identifiers {
-    #[default]
-    None,
-    One(SubscriptionIdentifier),
-    Many(Vec<SubscriptionIdentifier>),
-}
-
-impl Identifiers {
-    pub(super) fn as_slice(&self) -> &[SubscriptionIdentifier] {
-        match self {
-            Self::None => &[],
-            Self::One(identifier) => std::slice::from_ref(identifier),
-            Self::Many(identifiers) => identifiers,
-        }
-    }
-
-    fn push(&mut self, identifier: SubscriptionIdentifier) {
-        *self = match std::mem::take(self) {
-            Self::None => Self::One(identifier),
-            Self::One(first) => Self::Many(vec![first, identifier]),
-            Self::Many(mut identifiers) => {
-                identifiers.push(identifier);
-                Self::Many(identifiers)
-            }
-        };
-    }
 }
 
 impl Recipient {
@@ -69,7 +40,7 @@ impl Recipient {
             session: subscriber.session,
             maximum_qos: subscriber.maximum_qos,
             retain_as_published: subscriber.retain_as_published,
-            identifiers: subscriber.identifier.map_or(Identifiers::None, Identifiers::One),
+            identifiers: subscriber.identifier.into_iter().collect(),
             is_shared,
         }
     }
@@ -82,7 +53,7 @@ impl Recipient {
         }
         self.maximum_qos = self.maximum_qos.max(other.maximum_qos);
         self.retain_as_published |= other.retain_as_published;
-        other.identifiers.as_slice().iter().for_each(|&one| self.identifiers.push(one));
+        self.identifiers.extend_from_slice(&other.identifiers);
         true
     }
 }

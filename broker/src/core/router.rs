@@ -2,8 +2,10 @@
 
 use std::cell::Cell;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use mqtt_protocol::{QoS, SubscriptionIdentifier, TopicFilter, TopicName};
+use smallvec::SmallVec;
 
 use super::session::{Options, SessionId};
 
@@ -33,7 +35,7 @@ impl Subscriber {
 #[derive(Debug, Default)]
 pub(super) struct Router {
     /// Filters without wildcards, by their text.
-    exact: HashMap<Box<str>, Subscribers>,
+    exact: HashMap<Arc<str>, Subscribers>,
     /// Filters with wildcards, a node for each level.
     root: Node,
     /// Counts the changes.
@@ -43,15 +45,21 @@ pub(super) struct Router {
 /// The subscriptions with one and the same filter.
 #[derive(Debug, Default)]
 pub(super) struct Subscribers {
-    single: Vec<Subscriber>,
-    shared: Vec<Group>,
+    single: SubscriberList,
+    shared: Option<Box<Groups>>,
 }
+
+/// Hardly ever more than one, and there are many filters.
+type SubscriberList = SmallVec<[Subscriber; 1]>;
+
+#[derive(Debug, Default)]
+struct Groups(Vec<Group>);
 
 /// The members that share one subscription.
 #[derive(Debug)]
 pub(super) struct Group {
     name: Box<str>,
-    members: Vec<Subscriber>,
+    members: SubscriberList,
     /// Whose turn it is.
     turn: Cell<usize>,
 }
@@ -67,11 +75,16 @@ struct Node {
 }
 
 impl Router {
-    /// Adds a subscription, or replaces the one of the same session and filter.
-    /// [MQTT-3.8.4-3]
-    pub(super) fn subscribe(&mut self, filter: TopicFilter<'_>, subscriber: Subscriber) {
+    /// Adds a subscription, or replaces the one of the same session and filter, whose `text` it
+    /// shares if it can. [MQTT-3.8.4-3]
+    pub(super) fn subscribe(
+        &mut self,
+        filter: TopicFilter<'_>,
+        text: Arc<str>,
+        subscriber: Subscriber,
+    ) {
         self.generation += 1;
-        let subscribers = self.subscribers(filter);
+        let subscribers = self.subscribers(filter, text);
         let list = match filter.share_name() {
             None => &mut subscribers.single,
             Some(name) => subscribers.group(name),
@@ -82,9 +95,11 @@ impl Router {
         }
     }
 
-    fn subscribers(&mut self, filter: TopicFilter<'_>) -> &mut Subscribers {
+    fn subscribers(&mut self, filter: TopicFilter<'_>, text: Arc<str>) -> &mut Subscribers {
         if !filter.has_wildcard() {
-            return self.exact.entry(filter.pattern().into()).or_default();
+            let is_whole = filter.share_name().is_none();
+            let key = if is_whole { text } else { filter.pattern().into() };
+            return self.exact.entry(key).or_default();
         }
         let mut node = &mut self.root;
         for level in filter.pattern().split('/') {
@@ -178,7 +193,7 @@ impl Node {
 
 impl Subscribers {
     fn is_empty(&self) -> bool {
-        self.single.is_empty() && self.shared.is_empty()
+        self.single.is_empty() && self.shared.is_none()
     }
 
     /// Those that each receive every message.
@@ -188,16 +203,21 @@ impl Subscribers {
 
     /// Those of which one of each group receives a message.
     pub(super) fn groups(&self) -> &[Group] {
-        &self.shared
+        self.shared.as_ref().map_or(&[], |groups| &groups.0)
     }
 
-    fn group(&mut self, name: &str) -> &mut Vec<Subscriber> {
-        let index = self.shared.iter().position(|group| &*group.name == name);
+    fn group(&mut self, name: &str) -> &mut SubscriberList {
+        let groups = &mut self.shared.get_or_insert_default().0;
+        let index = groups.iter().position(|group| &*group.name == name);
         let index = index.unwrap_or_else(|| {
-            self.shared.push(Group { name: name.into(), members: Vec::new(), turn: Cell::new(0) });
-            self.shared.len() - 1
+            groups.push(Group {
+                name: name.into(),
+                members: SubscriberList::new(),
+                turn: Cell::new(0),
+            });
+            groups.len() - 1
         });
-        &mut self.shared[index].members
+        &mut groups[index].members
     }
 
     fn remove(&mut self, share_name: Option<&str>, session: SessionId) {
@@ -205,10 +225,14 @@ impl Subscribers {
             self.single.retain(|subscriber| subscriber.session != session);
             return;
         };
-        for group in self.shared.iter_mut().filter(|group| &*group.name == name) {
+        let Some(Groups(groups)) = self.shared.as_deref_mut() else { return };
+        for group in groups.iter_mut().filter(|group| &*group.name == name) {
             group.members.retain(|member| member.session != session);
         }
-        self.shared.retain(|group| !group.members.is_empty());
+        groups.retain(|group| !group.members.is_empty());
+        if groups.is_empty() {
+            self.shared = None;
+        }
     }
 }
 
@@ -266,7 +290,7 @@ mod tests {
         filters.retain(|text| TopicFilter::new(text).is_ok());
         let mut router = Router::default();
         for (number, text) in filters.iter().enumerate() {
-            router.subscribe(filter(text), subscriber(number as u32));
+            router.subscribe(filter(text), text.as_str().into(), subscriber(number as u32));
         }
         for first in levels {
             for second in levels {
@@ -294,8 +318,12 @@ mod tests {
     #[test]
     fn the_same_filter_again_replaces_the_subscription() {
         let mut router = Router::default();
-        router.subscribe(filter("a/+"), subscriber(1));
-        router.subscribe(filter("a/+"), Subscriber { no_local: true, ..subscriber(1) });
+        router.subscribe(filter("a/+"), "a/+".into(), subscriber(1));
+        router.subscribe(
+            filter("a/+"),
+            "a/+".into(),
+            Subscriber { no_local: true, ..subscriber(1) },
+        );
         assert_eq!(matching(&router, "a/b"), [1]);
     }
 
@@ -303,7 +331,7 @@ mod tests {
     #[test]
     fn only_exactly_the_same_filter_is_removed() {
         let mut router = Router::default();
-        router.subscribe(filter("a/+"), subscriber(1));
+        router.subscribe(filter("a/+"), "a/+".into(), subscriber(1));
         router.unsubscribe(filter("a/b"), SessionId::new(1));
         router.unsubscribe(filter("$share/g/a/+"), SessionId::new(1));
         assert_eq!(matching(&router, "a/b"), [1]);
@@ -315,7 +343,7 @@ mod tests {
     fn members_of_a_group_take_turns() {
         let mut router = Router::default();
         for session in 0..3 {
-            router.subscribe(filter("$share/g/a"), subscriber(session));
+            router.subscribe(filter("$share/g/a"), "$share/g/a".into(), subscriber(session));
         }
         let mut chosen = Vec::new();
         for _ in 0..4 {

@@ -1,6 +1,6 @@
 //! A session: what the broker keeps of a client, connected or not.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use mqtt_protocol::delivery::{Incoming, Outgoing};
@@ -10,6 +10,7 @@ use super::connection::ConnectionId;
 use super::limits::Limits;
 use super::message::{Message, Queued};
 use super::queue::Queue;
+use super::subscriptions::Subscriptions;
 use super::time::Instant;
 
 /// Names a session while it exists.
@@ -30,7 +31,7 @@ impl SessionId {
 #[derive(Debug)]
 pub(super) struct Session {
     /// The key of the session. [MQTT-3.1.3-2]
-    pub(super) client_id: Box<str>,
+    pub(super) client_id: Arc<str>,
     /// The client's connection, while it has one.
     pub(super) connection: Option<ConnectionId>,
     /// When the last connection was lost.
@@ -39,8 +40,7 @@ pub(super) struct Session {
     pub(super) epoch: u64,
     /// How long the session outlives the connection; `None` is for ever.
     pub(super) expiry: Option<Duration>,
-    /// By the text of the filter.
-    pub(super) subscriptions: HashMap<Box<str>, Options>,
+    pub(super) subscriptions: Subscriptions,
     /// Messages begun towards the client; what is needed to send them again, in a session that
     /// outlives its connection.
     pub(super) outgoing: Outgoing<Option<Queued>>,
@@ -49,7 +49,7 @@ pub(super) struct Session {
     /// Messages that wait to be begun.
     pub(super) queue: Queue,
     /// What to publish when the client is gone.
-    pub(super) will: Option<StoredWill>,
+    pub(super) will: Option<Box<StoredWill>>,
     /// Whether a store knows of it.
     pub(super) is_stored: bool,
 }
@@ -103,7 +103,7 @@ impl Session {
             away_since: Instant::default(),
             epoch: 0,
             expiry: Some(Duration::ZERO),
-            subscriptions: HashMap::new(),
+            subscriptions: Subscriptions::default(),
             outgoing: Outgoing::new(0),
             incoming: Incoming::new(limits.receive_maximum),
             queue: Queue::default(),

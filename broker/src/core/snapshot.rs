@@ -102,13 +102,15 @@ impl Core {
 
 impl Session {
     fn save(&self) -> SavedSession {
-        let options = self.subscriptions.iter();
+        let subscriptions = self.subscriptions.iter();
         let in_flight = self.outgoing.iter();
         SavedSession {
-            client_id: self.client_id.clone(),
+            client_id: (*self.client_id).into(),
             since: self.away_since,
             expiry: self.expiry,
-            subscriptions: options.map(|(filter, &options)| (filter.clone(), options)).collect(),
+            subscriptions: subscriptions
+                .map(|(filter, options)| (filter.into(), options))
+                .collect(),
             queue: self.queue.iter().cloned().collect(),
             in_flight: in_flight
                 .filter_map(|(packet_id, entry)| {
@@ -117,7 +119,7 @@ impl Session {
                 .collect(),
             next_id: self.outgoing.next_id(),
             unreleased: self.incoming.unreleased().collect(),
-            will: self.will.clone(),
+            will: self.will.as_deref().cloned(),
         }
     }
 
@@ -125,7 +127,7 @@ impl Session {
         self.away_since = saved.since;
         self.is_stored = true;
         self.expiry = saved.expiry;
-        self.will = saved.will;
+        self.will = saved.will.map(Box::new);
         if saved.in_flight.is_empty() {
             self.outgoing.continue_from(saved.next_id);
         }

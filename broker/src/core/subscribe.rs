@@ -105,12 +105,12 @@ impl Core {
         }
         let maximum = limits.maximum_subscriptions;
         let Some(session) = self.session(id) else { return Err(ReasonCode::UnspecifiedError) };
-        let is_new = !session.subscriptions.contains_key(filter.as_str());
+        let is_new = !session.subscriptions.contains(filter.as_str());
         if is_new && session.subscriptions.len() >= maximum {
             return Err(ReasonCode::QuotaExceeded);
         }
-        session.subscriptions.insert(filter.as_str().into(), options);
-        self.router.subscribe(filter, Subscriber::new(id, options));
+        let text = session.subscriptions.insert(filter.as_str(), options);
+        self.router.subscribe(filter, text, Subscriber::new(id, options));
         Ok(is_new)
     }
 
@@ -164,7 +164,7 @@ impl Core {
     /// [MQTT-3.10.4-1] [MQTT-3.10.4-2] [MQTT-3.10.4-3]
     fn unsubscribe(&mut self, id: SessionId, filter: TopicFilter<'_>) -> ReasonCode {
         let Some(session) = self.session(id) else { return ReasonCode::UnspecifiedError };
-        if session.subscriptions.remove(filter.as_str()).is_none() {
+        if !session.subscriptions.remove(filter.as_str()) {
             return ReasonCode::NoSubscriptionExisted;
         }
         self.router.unsubscribe(filter, id);
