@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use mqtt_protocol::{QoS, SubscriptionIdentifier, TopicFilter, TopicName};
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 use super::session::{Options, SessionId};
 
@@ -66,12 +66,15 @@ pub(super) struct Group {
 
 #[derive(Debug, Default)]
 struct Node {
-    /// By the text of the next level, `+` among them.
-    children: HashMap<Box<str>, Node>,
+    /// By the text of the next level.
+    #[allow(clippy::box_collection, reason = "most nodes have none, and there are many nodes")]
+    children: Option<Box<HashMap<Box<str>, Node>>>,
+    /// Filters whose next level is `+`.
+    any: Option<Box<Node>>,
     /// Filters that end at this level.
-    here: Subscribers,
+    here: Option<Box<Subscribers>>,
     /// Filters that go on with `#`.
-    below: Subscribers,
+    below: Option<Box<Subscribers>>,
 }
 
 impl Router {
@@ -103,12 +106,13 @@ impl Router {
         }
         let mut node = &mut self.root;
         for level in filter.pattern().split('/') {
-            if level == "#" {
-                return &mut node.below;
-            }
-            node = node.children.entry(level.into()).or_default();
+            node = match level {
+                "#" => return node.below.get_or_insert_default(),
+                "+" => node.any.get_or_insert_default(),
+                level => node.children.get_or_insert_default().entry(level.into()).or_default(),
+            };
         }
-        &mut node.here
+        node.here.get_or_insert_default()
     }
 
     /// Removes the subscription of a session with exactly this filter. [MQTT-3.10.4-1]
@@ -141,16 +145,16 @@ impl Router {
         // Wildcards at the front do not reach into `$` topics. [MQTT-4.7.2-1]
         let mut wildcard = !name.is_reserved();
         if wildcard {
-            visit(&self.root.below);
+            self.root.below.as_deref().map(&mut visit);
         }
-        let mut nodes = vec![&self.root];
-        let mut next = Vec::new();
+        let mut nodes: SmallVec<[&Node; 8]> = smallvec![&self.root];
+        let mut next = SmallVec::new();
         for level in name.levels() {
             for node in nodes.drain(..) {
-                let same = node.children.get(level);
-                let any = node.children.get("+").filter(|_| wildcard);
+                let same = node.children.as_ref().and_then(|children| children.get(level));
+                let any = node.any.as_deref().filter(|_| wildcard);
                 for child in same.into_iter().chain(any) {
-                    visit(&child.below);
+                    child.below.as_deref().map(&mut visit);
                     next.push(child);
                 }
             }
@@ -158,14 +162,15 @@ impl Router {
             wildcard = true;
         }
         for node in nodes {
-            visit(&node.here);
+            node.here.as_deref().map(&mut visit);
         }
     }
 }
 
 impl Node {
     fn is_empty(&self) -> bool {
-        self.children.is_empty() && self.here.is_empty() && self.below.is_empty()
+        let Self { children, any, here, below } = self;
+        children.is_none() && any.is_none() && here.is_none() && below.is_none()
     }
 
     /// Removes a subscription and the nodes that are empty without it; the depth is bounded by
@@ -177,14 +182,21 @@ impl Node {
         session: SessionId,
     ) {
         match levels.next() {
-            None => self.here.remove(share_name, session),
-            Some("#") => self.below.remove(share_name, session),
-            Some(level) => {
-                if let Some(child) = self.children.get_mut(level) {
+            None => Subscribers::remove_from(&mut self.here, share_name, session),
+            Some("#") => Subscribers::remove_from(&mut self.below, share_name, session),
+            Some("+") => {
+                if let Some(child) = &mut self.any {
                     child.remove(levels, share_name, session);
-                    if child.is_empty() {
-                        self.children.remove(level);
-                    }
+                    self.any.take_if(|child| child.is_empty());
+                }
+            }
+            Some(level) => {
+                let Some(children) = &mut self.children else { return };
+                let Some(child) = children.get_mut(level) else { return };
+                child.remove(levels, share_name, session);
+                if child.is_empty() {
+                    children.remove(level);
+                    self.children.take_if(|children| children.is_empty());
                 }
             }
         }
@@ -218,6 +230,13 @@ impl Subscribers {
             groups.len() - 1
         });
         &mut groups[index].members
+    }
+
+    fn remove_from(this: &mut Option<Box<Self>>, share_name: Option<&str>, session: SessionId) {
+        if let Some(subscribers) = this {
+            subscribers.remove(share_name, session);
+            this.take_if(|subscribers| subscribers.is_empty());
+        }
     }
 
     fn remove(&mut self, share_name: Option<&str>, session: SessionId) {
