@@ -260,7 +260,7 @@ impl Hub {
             && state.core.is_closing(id)
             && let Some(wire) = state.wire(id)
         {
-            wire.call(Call::CLOSE);
+            wire.call(Call::WRITE);
         }
         self.act(state);
     }
