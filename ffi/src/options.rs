@@ -35,11 +35,11 @@ pub const MQTT_QUEUE_DROP_OLDEST: c_int = 1;
 
 /// Makes options for the server at a URL; NULL if there is something wrong with it: see mqtt_last_error.
 ///
-///     mqtt://HOST[:PORT]          over TCP, port 1883 unless said otherwise
-///     mqtts://HOST[:PORT]         over TLS, port 8883
-///     ws://HOST[:PORT][/PATH]     over WebSocket, port 80, path /mqtt unless said otherwise
-///     wss://HOST[:PORT][/PATH]    over WebSocket in TLS, port 443
-///     unix:///PATH                over a Unix socket
+/// - mqtt://HOST[:PORT]: over TCP, port 1883 unless said otherwise
+/// - mqtts://HOST[:PORT]: over TLS, port 8883
+/// - ws://HOST[:PORT][/PATH]: over WebSocket, port 80, path /mqtt unless said otherwise
+/// - wss://HOST[:PORT][/PATH]: over WebSocket in TLS, port 443
+/// - unix:///PATH: over a Unix socket
 ///
 /// An address of IPv6 stands in brackets, as in mqtt://[::1]. A user name and password for MQTT may stand in front of the
 /// host, as in mqtts://user:password@host. TLS checks the server's certificate against the roots the system trusts; see
