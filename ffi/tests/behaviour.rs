@@ -1,23 +1,28 @@
-//! What libmqtt promises a C program: tests/c/behaviour.c, case by case, with our broker and mosquitto, over TCP
+//! What libmqtt promises a C program: tests/c/behaviour, case by case, with our broker and mosquitto, over TCP
 //! and over WebSocket in TLS.
 #![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 mod support;
 
+use std::fs;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 
 use support::secure::{Certificates, Clients, Everywhere};
-use support::{Folder, Program, Server, compile, root, run};
+use support::{Folder, Program, Server, compile_all, root, run};
 
 fn program() -> PathBuf {
     static PROGRAM: OnceLock<(Folder, PathBuf)> = OnceLock::new();
     let compiled = || {
         let folder = Folder::new("behaviour");
         let program = folder.0.join("behaviour");
-        compile(&root().join("ffi/tests/c/behaviour.c"), &program);
+        let sources = fs::read_dir(root().join("ffi/tests/c/behaviour")).unwrap();
+        let sources = sources.map(|source| source.unwrap().path());
+        let sources: Vec<_> =
+            sources.filter(|path| path.extension() == Some("c".as_ref())).collect();
+        compile_all(&sources, &program);
         (folder, program)
     };
     PROGRAM.get_or_init(compiled).1.clone()

@@ -82,13 +82,18 @@ impl Drop for Folder {
 
 /// Compiles a C program under the sanitizers, with libmqtt in it.
 pub fn compile(source: &Path, program: &Path) {
+    compile_all(&[source.to_owned()], program);
+}
+
+/// Compiles a C program of several files likewise.
+pub fn compile_all(sources: &[PathBuf], program: &Path) {
     let archive = library().join("libmqtt.a");
     run(Command::new("cc")
         .args(["-std=c11", "-D_GNU_SOURCE", "-g", "-Wall", "-Wextra", "-Werror"])
         .arg("-fsanitize=address,undefined")
         .arg("-I")
         .arg(root().join("include"))
-        .arg(source)
+        .args(sources)
         .arg(archive)
         .arg("-o")
         .arg(program)
