@@ -20,6 +20,37 @@ fn a_client_without_keep_alive_may_be_silent_for_ever() {
     assert_eq!(broker.receive(client), Packet::PingResp);
 }
 
+/// [MQTT-3.2.2-22] [MQTT-3.1.2-22]
+#[test]
+fn a_keep_alive_beyond_the_longest_is_cut_to_it() {
+    let limits = Limits { maximum_keep_alive_secs: 60, ..Limits::default() };
+    for (asked, named, patience_secs) in
+        [(0, Some(60), 90), (10, None, 15), (60, None, 90), (61, Some(60), 90)]
+    {
+        let mut broker = Broker::with_limits(limits.clone());
+        let connect = Connect { keep_alive_secs: asked, ..connect("a") };
+        let (client, packet) = broker.try_connect(&connect);
+        let Packet::ConnAck(connack) = packet else { panic!("no CONNACK") };
+        assert_eq!(connack.properties.server_keep_alive, named);
+        broker.pass_secs(patience_secs - 1);
+        assert!(!broker.is_closed(client));
+        broker.pass_secs(1);
+        assert_eq!(broker.refusal(client), Some(ReasonCode::KeepAliveTimeout));
+    }
+}
+
+/// It could not be told.
+#[test]
+fn a_keep_alive_of_an_older_client_is_its_own() {
+    let limits = Limits { maximum_keep_alive_secs: 60, ..Limits::default() };
+    let mut broker = Broker::with_limits(limits);
+    let client = broker.open();
+    let older = Connect { version: Version::V3_1_1, ..connect("a") };
+    broker.send(client, &Packet::Connect(older));
+    broker.pass_secs(1_000_000);
+    assert!(!broker.is_closed(client));
+}
+
 #[test]
 fn connack_announces_what_is_granted() {
     let limits = Limits {

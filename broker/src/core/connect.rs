@@ -168,6 +168,7 @@ impl Core {
             // [MQTT-3.2.2-9]
             maximum_qos: MaximumQoS::below(limits.maximum_qos),
             retain_available: (!limits.retain_available).then_some(false),
+            server_keep_alive: limits.server_keep_alive(connect),
             maximum_packet_size: limits.maximum_packet_size.try_into().ok(),
             topic_alias_maximum: Some(limits.topic_alias_maximum),
             assigned_client_identifier: assigned.and_then(|id| Text::new(id).ok()),

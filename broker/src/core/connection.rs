@@ -119,9 +119,10 @@ impl Connection {
     pub(super) fn accept(&mut self, session: SessionId, connect: &Connect<'_>, limits: &Limits) {
         let asked = &connect.properties;
         self.state = State::Open(session);
-        // Silence of one and a half times the client's interval is too much; CONNACK names no other.
-        // [MQTT-3.1.2-22] [MQTT-3.2.2-22]
-        let keep_alive = u64::from(connect.keep_alive_secs);
+        // Silence of one and a half times the interval is too much: the client's, unless CONNACK names
+        // another. [MQTT-3.1.2-22] [MQTT-3.2.2-22]
+        let keep_alive = limits.server_keep_alive(connect).unwrap_or(connect.keep_alive_secs);
+        let keep_alive = u64::from(keep_alive);
         self.patience = (keep_alive > 0).then(|| Duration::from_millis(keep_alive * 1500));
         self.received_aliases = ReceivedAliases::new(limits.topic_alias_maximum);
         let aliases = asked.topic_alias_maximum.unwrap_or(0);

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-use mqtt_protocol::{QoS, ReasonCode};
+use mqtt_protocol::{Connect, QoS, ReasonCode};
 
 /// The longest client id that no limit forbids, in bytes. [MQTT-3.1.3-5]
 const SHORT_CLIENT_ID: usize = 23;
@@ -66,6 +66,9 @@ limits! {
     /// Whether messages are retained; if not, that is announced in CONNACK, and one that should be
     /// is 0x9A.
     retain_available: bool = true,
+    /// The longest keep alive of a 5.0 client, in seconds: CONNACK cuts longer ones to it, and none.
+    /// 65535 cuts nothing.
+    maximum_keep_alive_secs: u16 = u16::MAX,
     /// How many QoS 1 and 2 messages a client may have unfinished; exceeding it is 0x93.
     receive_maximum: u16 = 1024,
     /// How many QoS 1 and 2 messages are unfinished towards a client, at most.
@@ -198,6 +201,16 @@ impl Limits {
     /// Whether a client id is not too long.
     pub(super) fn allow_client_id(&self, client_id: &str) -> bool {
         client_id.len() <= self.maximum_client_id_length.max(SHORT_CLIENT_ID)
+    }
+
+    /// The keep alive that CONNACK names in place of what the client has asked for, in seconds.
+    /// [MQTT-3.2.2-22]
+    pub(super) fn server_keep_alive(&self, connect: &Connect<'_>) -> Option<u16> {
+        let maximum = self.maximum_keep_alive_secs;
+        let is_longer = connect.keep_alive_secs == 0 || connect.keep_alive_secs > maximum;
+        // To a client of an older version it could not be said.
+        let is_cut = is_longer && maximum < u16::MAX && connect.version.has_properties();
+        is_cut.then_some(maximum)
     }
 
     /// Whether messages may be published with this QoS and RETAIN flag. [MQTT-3.2.2-12]
