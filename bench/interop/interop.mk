@@ -7,13 +7,12 @@ MQTTJS_VERSION := 5.16.0
 
 .PHONY: interop deps-interop interop-quick
 
-# What Debian's clients and our C programs do beside mosquitto is tested with the broker and libmqtt.
+# The C programs also meet mosquitto among the tests of libmqtt, in all its cases.
 interop: deps-interop build ## meet foreign clients and brokers, after installing them
 	@.ci/install chromium
 	$(CARGO) build --manifest-path $(INTEROP_FOLDER)peers/rumqtt/Cargo.toml --target-dir $(INTEROP)/rumqtt
 	$(CARGO) test -p interop -- --include-ignored
 	$(CARGO) test -p mqtt-broker --test mosquitto
-	$(CARGO) test -p mqtt-ffi --test examples --test behaviour
 
 # What takes seconds to install and to run.
 interop-quick: deps-interop build
