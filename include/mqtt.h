@@ -270,6 +270,11 @@
 #define MQTT_EVENT_REDIRECT 12
 
 /**
+ * An mqtt_client_reauthenticate is over: op, status, message.
+ */
+#define MQTT_EVENT_AUTH_DONE 13
+
+/**
  * One client of one server.
  */
 typedef struct mqtt_client mqtt_client;
@@ -475,6 +480,11 @@ typedef void (*mqtt_wakeup_fn)(void *user);
  * The session file could not be read or written.
  */
 #define MQTT_E_STORE -29
+
+/**
+ * The server has not proved that it knows the password.
+ */
+#define MQTT_E_AUTH -30
 
 /**
  * A defect of the library, contained.
@@ -777,6 +787,17 @@ mqtt_status mqtt_options_set_credentials(mqtt_options *o,
                                          size_t len);
 
 /**
+ * Proves with SCRAM-SHA-256 that the client knows the password, which then does not travel, and has the server prove that
+ * it knows it, too: one that does not is left with MQTT_E_AUTH. Needs MQTT 5 and a server that offers it.
+ *
+ * user and password as in mqtt_options_set_credentials, but text; NULL: those that are set, or those of the URL.
+ */
+MQTT_API
+mqtt_status mqtt_options_set_auth_scram(mqtt_options *o,
+                                        const char *user,
+                                        const char *password);
+
+/**
  * The longest silence on the connection, 0 to 65,535 seconds; 0: any. Default: 60.
  *
  * A dead server is noticed within one and a quarter of it. The server may set another.
@@ -1038,6 +1059,17 @@ MQTT_API int mqtt_client_is_connected(const mqtt_client *c);
  */
 MQTT_API
 mqtt_status mqtt_client_reconnect(mqtt_client *c);
+
+/**
+ * Proves anew, on the open connection, that the client knows the password, and has the server prove it, too.
+ *
+ * op NULL: only a failure is reported. Else exactly one MQTT_EVENT_AUTH_DONE follows, or mqtt_client_wait takes it. A
+ * failure ends the connection. MQTT_E_STATE without a connection, without mqtt_options_set_auth_scram, or while another
+ * one is under way.
+ */
+MQTT_API
+mqtt_status mqtt_client_reauthenticate(mqtt_client *c,
+                                       mqtt_op *op);
 
 /**
  * Ends the connection in good order, and stays disconnected until mqtt_client_reconnect.

@@ -51,6 +51,8 @@ pub enum ErrorKind {
     KeepAlive,
     /// The server sent what the standard does not allow.
     Protocol,
+    /// The server has not proved that it knows the password.
+    Authentication,
     /// A defect of this library.
     Internal,
 }

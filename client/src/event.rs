@@ -61,6 +61,12 @@ pub enum Event {
     UnsubscribeDone { op: Option<Op>, result: Result<(), Error>, reasons: Vec<ReasonCode> },
     /// A request is over.
     Reply { op: Op, result: Result<Arc<Message>, Error>, attachment: Option<Attachment> },
+    /// The authentication that the program wanted on the open connection is over.
+    AuthenticationDone {
+        /// `None` if no report was wanted, and it has failed.
+        op: Option<Op>,
+        result: Result<(), Error>,
+    },
     /// There is room in the queue again.
     Writable,
     /// The server has refused to renew a subscription.
@@ -75,7 +81,8 @@ impl Event {
         match self {
             Self::PublishDone { op, .. }
             | Self::SubscribeDone { op, .. }
-            | Self::UnsubscribeDone { op, .. } => *op,
+            | Self::UnsubscribeDone { op, .. }
+            | Self::AuthenticationDone { op, .. } => *op,
             Self::Reply { op, .. } => Some(*op),
             _ => None,
         }
@@ -87,9 +94,9 @@ impl Event {
             Self::ConnectFailed { error, .. } => Some(error),
             Self::Disconnected { error, .. } | Self::Stopped { error } => error.as_ref(),
             Self::PublishDone { result, .. } => result.as_ref().err(),
-            Self::SubscribeDone { result, .. } | Self::UnsubscribeDone { result, .. } => {
-                result.as_ref().err()
-            }
+            Self::SubscribeDone { result, .. }
+            | Self::UnsubscribeDone { result, .. }
+            | Self::AuthenticationDone { result, .. } => result.as_ref().err(),
             Self::Reply { result, .. } => result.as_ref().err(),
             _ => None,
         }

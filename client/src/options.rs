@@ -24,6 +24,9 @@ pub struct Options {
     pub user_name: Option<OwnedText>,
     /// Proof of it, at most 65,535 bytes.
     pub password: Option<Vec<u8>>,
+    /// Whether the client proves with SCRAM-SHA-256 that it knows the password, which then does not
+    /// travel, and the server that it knows it, too.
+    pub uses_scram: bool,
     /// The longest silence on the connection in seconds; 0 for any.
     pub keep_alive_secs: u16,
     /// Whether the first connection begins with a new session. Before version 5.0 also whether the
@@ -142,6 +145,7 @@ impl Options {
             client_id: OwnedText::default(),
             user_name: user_name.map(|name| OwnedText::new(&name)).transpose()?,
             password: password.map(String::into_bytes),
+            uses_scram: false,
             keep_alive_secs: 60,
             clean_start: true,
             adopts_session: false,

@@ -7,11 +7,12 @@ use std::sync::atomic::Ordering;
 use ::mqtt_client::Options;
 use ::mqtt_client::protocol::ReasonCode;
 
-use crate::convert::{reference, text};
+use crate::convert::{reference, text, write};
 use crate::guard::*;
 use crate::handle::{Handle, handle, waiting};
 use crate::library::*;
 use crate::options::*;
+use crate::publish::mqtt_op;
 
 /// One client of one server.
 #[derive(Debug)]
@@ -127,6 +128,24 @@ pub unsafe extern "C" fn mqtt_client_reconnect(c: *mut mqtt_client) -> mqtt_stat
     // SAFETY: the header's promises hold for every argument.
     guard(|| unsafe {
         handle(c)?.client.reconnect();
+        Ok(())
+    })
+}
+
+/// Proves anew, on the open connection, that the client knows the password, and has the server prove it, too.
+///
+/// op NULL: only a failure is reported. Else exactly one MQTT_EVENT_AUTH_DONE follows, or mqtt_client_wait takes it. A
+/// failure ends the connection. MQTT_E_STATE without a connection, without mqtt_options_set_auth_scram, or while another
+/// one is under way.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mqtt_client_reauthenticate(
+    c: *mut mqtt_client,
+    op: *mut mqtt_op,
+) -> mqtt_status {
+    // SAFETY: the header's promises hold for every argument.
+    guard(|| unsafe {
+        let begun = handle(c)?.client.reauthenticate(!op.is_null())?;
+        write(op, begun.0);
         Ok(())
     })
 }

@@ -49,6 +49,8 @@ pub const MQTT_EVENT_WRITABLE: c_int = 10;
 pub const MQTT_EVENT_SUBSCRIPTION_LOST: c_int = 11;
 /// The server names another server to use: reason, message (the reference). It is not followed.
 pub const MQTT_EVENT_REDIRECT: c_int = 12;
+/// An mqtt_client_reauthenticate is over: op, status, message.
+pub const MQTT_EVENT_AUTH_DONE: c_int = 13;
 
 /// The next event, or NULL: when the time is up, when mqtt_client_wake was called, or when it cannot be waited for.
 ///
@@ -318,6 +320,7 @@ fn type_of(event: &Event) -> c_int {
         Event::Writable => MQTT_EVENT_WRITABLE,
         Event::SubscriptionLost { .. } => MQTT_EVENT_SUBSCRIPTION_LOST,
         Event::Redirect { .. } => MQTT_EVENT_REDIRECT,
+        Event::AuthenticationDone { .. } => MQTT_EVENT_AUTH_DONE,
     }
 }
 

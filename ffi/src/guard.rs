@@ -71,6 +71,7 @@ pub(crate) fn status_of(kind: ErrorKind) -> mqtt_status {
         ErrorKind::Lost => MQTT_E_LOST,
         ErrorKind::KeepAlive => MQTT_E_KEEPALIVE,
         ErrorKind::Protocol => MQTT_E_PROTOCOL,
+        ErrorKind::Authentication => MQTT_E_AUTH,
         ErrorKind::Internal => MQTT_E_INTERNAL,
     }
 }

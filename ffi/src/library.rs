@@ -69,6 +69,8 @@ pub const MQTT_E_KEEPALIVE: mqtt_status = -27;
 pub const MQTT_E_PROTOCOL: mqtt_status = -28;
 /// The session file could not be read or written.
 pub const MQTT_E_STORE: mqtt_status = -29;
+/// The server has not proved that it knows the password.
+pub const MQTT_E_AUTH: mqtt_status = -30;
 /// A defect of the library, contained.
 pub const MQTT_E_INTERNAL: mqtt_status = -99;
 
@@ -225,6 +227,7 @@ fn status_name(status: mqtt_status) -> &'static CStr {
         MQTT_E_KEEPALIVE => c"MQTT_E_KEEPALIVE",
         MQTT_E_PROTOCOL => c"MQTT_E_PROTOCOL",
         MQTT_E_STORE => c"MQTT_E_STORE",
+        MQTT_E_AUTH => c"MQTT_E_AUTH",
         MQTT_E_INTERNAL => c"MQTT_E_INTERNAL",
         _ => c"unknown status",
     }

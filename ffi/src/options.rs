@@ -122,6 +122,28 @@ pub unsafe extern "C" fn mqtt_options_set_credentials(
     })
 }
 
+/// Proves with SCRAM-SHA-256 that the client knows the password, which then does not travel, and has the server prove that
+/// it knows it, too: one that does not is left with MQTT_E_AUTH. Needs MQTT 5 and a server that offers it.
+///
+/// user and password as in mqtt_options_set_credentials, but text; NULL: those that are set, or those of the URL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mqtt_options_set_auth_scram(
+    o: *mut mqtt_options,
+    user: *const c_char,
+    password: *const c_char,
+) -> mqtt_status {
+    // SAFETY: the header's promises hold for every argument.
+    guard(|| unsafe {
+        let options = &mut exclusive(o)?.0;
+        let user = optional_text(user)?.map(OwnedText::new).transpose()?;
+        let password = optional_text(password)?.map(|text| text.as_bytes().to_vec());
+        options.user_name = user.or(options.user_name.take());
+        options.password = password.or(options.password.take());
+        options.uses_scram = true;
+        Ok(())
+    })
+}
+
 /// The longest silence on the connection, 0 to 65,535 seconds; 0: any. Default: 60.
 ///
 /// A dead server is noticed within one and a quarter of it. The server may set another.

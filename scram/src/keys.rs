@@ -189,6 +189,11 @@ pub(crate) fn mac(key: &[u8], parts: &[&[u8]]) -> Key {
     sized(context.sign().as_ref())
 }
 
+/// A nonce that nobody can guess who does not know the secret, another for each number.
+pub fn nonce(secret: &[u8; 32], number: u64) -> String {
+    encode(&mac(secret, &[b"nonce ", &number.to_be_bytes()]))
+}
+
 fn sized(bytes: &[u8]) -> Key {
     bytes.try_into().expect("SHA-256 makes 32 bytes")
 }

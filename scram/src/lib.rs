@@ -36,7 +36,7 @@ mod server;
 
 pub use client::{Challenge, Client, ServerProof};
 pub use error::Error;
-pub use keys::{Keys, Password, SaltedPassword, prepare};
+pub use keys::{Keys, Password, SaltedPassword, nonce, prepare};
 pub use server::{ClientProof, Opening, read_client_first};
 
 /// The mechanism's registered name.

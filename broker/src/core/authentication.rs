@@ -17,7 +17,6 @@ use mqtt_protocol::{
     Auth, AuthProperties, Binary, Connect, DecodeError, Decoded, Packet, ReasonCode, Text,
     decode_as,
 };
-use ring::hmac;
 use scram::{ClientProof, read_client_first};
 
 use super::connection::{Connection, State};
@@ -147,9 +146,7 @@ impl Core {
     /// A number in letters that nobody can guess and that does not come twice.
     fn nonce(&mut self) -> String {
         self.nonces += 1;
-        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.config.access.secret.0);
-        let tag = hmac::sign(&key, &self.nonces.to_be_bytes());
-        data_encoding::BASE64.encode(tag.as_ref())
+        scram::nonce(&self.config.access.secret.0, self.nonces)
     }
 
     /// Sends a step of the exchange, with the connection's method. [MQTT-4.12.0-5]

@@ -76,6 +76,18 @@ impl Client {
         self.shared.call(|session, _| session.unsubscribe(filters, is_reported))
     }
 
+    /// Proves anew, on the open connection, that the client knows the password, and has the server
+    /// prove it, too.
+    ///
+    /// With `is_reported` exactly one [`Event::AuthenticationDone`] follows; without, only if it
+    /// fails. Where it fails the connection ends.
+    ///
+    /// # Errors
+    /// There is no connection, it has not begun with SCRAM, or this is under way already.
+    pub fn reauthenticate(&self, is_reported: bool) -> Result<Op, Error> {
+        self.shared.call(|session, _| session.reauthenticate(is_reported))
+    }
+
     /// Publishes a message that asks for an answer; exactly one [`Event::Reply`] follows.
     ///
     /// # Errors

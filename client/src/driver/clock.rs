@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, RandomState};
 
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::Moment;
+use crate::{Error, ErrorKind, Moment};
 
 pub(super) fn now() -> Moment {
     let now = clock_gettime(ClockId::Monotonic);
@@ -15,4 +15,12 @@ pub(super) fn now() -> Moment {
 /// A number unlike that of other clients.
 pub(super) fn seed() -> u64 {
     RandomState::new().hash_one(now())
+}
+
+/// Random bytes that nobody else knows.
+pub(super) fn secret() -> Result<[u8; 32], Error> {
+    let mut secret = [0; 32];
+    let filled = rustls::crypto::ring::default_provider().secure_random.fill(&mut secret);
+    filled.map_err(|_| Error::new(ErrorKind::Internal, "the system has no randomness"))?;
+    Ok(secret)
 }

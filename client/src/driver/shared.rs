@@ -14,7 +14,7 @@ use super::events::{self, Events, Taken};
 use super::io::{self, Arrival, Io};
 use super::transport::Route;
 use crate::message::Acknowledge;
-use crate::session::{Demand, Session};
+use crate::session::{Authentication, Demand, Session};
 use crate::{Error, ErrorKind, Event, Log, LogLevel, Moment, Op, Options};
 
 /// What the program's threads and the library's share.
@@ -57,6 +57,8 @@ pub(super) struct Turn {
     pub(super) timeout: Option<Moment>,
     pub(super) is_reading: bool,
     pub(super) is_over: bool,
+    /// A password is to be salted before anything else.
+    is_salting: bool,
 }
 
 /// How many messages are acknowledged together.
@@ -69,7 +71,11 @@ impl Shared {
     pub(super) fn new(options: Options) -> Result<Arc<Self>, Error> {
         let events = Events::new(options.event_queue)?;
         let route = Route::new(&options)?;
-        Ok(Arc::new_cyclic(|weak: &Weak<Self>| Self {
+        let authentication = match options.uses_scram {
+            true => Some(Authentication::new(&options, clock::secret()?)?),
+            false => None,
+        };
+        let shared = Arc::new_cyclic(|weak: &Weak<Self>| Self {
             driver: Notify::new(),
             events,
             consumer: Mutex::default(),
@@ -81,7 +87,9 @@ impl Shared {
                 is_over: false,
                 batch: Vec::new(),
             }),
-        }))
+        });
+        shared.lock().session.set_authentication(authentication);
+        Ok(shared)
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Core> {
@@ -118,7 +126,18 @@ impl Shared {
 
     /// One pass of the library's thread; the program's functions run without the lock.
     pub(super) fn turn(&self, io: &mut Io, arrival: Arrival) -> Turn {
-        let (turn, lines, rings) = self.lock().turn(io, arrival, &self.events);
+        let (mut turn, mut lines, mut rings) = self.lock().turn(io, arrival, &self.events);
+        if turn.is_salting
+            && let Some(salting) = self.lock().session.take_salting()
+            && let Ok(salted) = salting.salt()
+        {
+            let mut core = self.lock();
+            core.session.handle_salted(salted);
+            let (later, more, rings_again) = core.turn(io, Arrival::Nothing, &self.events);
+            turn = later;
+            lines.extend(more);
+            rings |= rings_again;
+        }
         for (level, line) in lines {
             self.log(level, &line);
         }
@@ -259,6 +278,7 @@ impl Core {
             timeout: session.next_timeout(),
             is_reading: !pushed.is_full,
             is_over: self.is_over,
+            is_salting: session.is_salting(),
         };
         (turn, session.take_lines(), pushed.rings)
     }

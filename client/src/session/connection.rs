@@ -8,7 +8,7 @@ use crate::message::{owned_pairs, user_property_list};
 use crate::older;
 
 /// How long DISCONNECT may take to be written.
-const CLOSE_TIME: Duration = Duration::from_secs(1);
+pub(super) const CLOSE_TIME: Duration = Duration::from_secs(1);
 
 impl Session {
     /// A connection was opened: CONNECT is the first packet on it. [MQTT-3.1.0-1]
@@ -291,6 +291,8 @@ impl Session {
         }
         self.acks.disconnect();
         self.subscriptions.disconnect();
+        let error = Error::new(ErrorKind::Lost, "the connection ended before it was authenticated");
+        self.end_authentication(&error);
     }
 
     /// Ends every operation: there is no connection to come on which they could go on.

@@ -15,6 +15,9 @@ const LARGEST_PACKET: u32 = 1 + 4 + 268_435_455;
 
 impl Session {
     pub(super) fn send_connect(&mut self) {
+        let proof = self.begin_authentication();
+        // What proves who it is takes the place of the password, and says who it is.
+        let is_open = proof.is_none();
         let options = &self.options;
         let user_properties = user_property_list(&options.user_properties);
         let connect = Connect {
@@ -27,13 +30,21 @@ impl Session {
                 maximum_packet_size: Some(options.maximum_packet_size)
                     .filter(|size| size.get() < LARGEST_PACKET),
                 topic_alias_maximum: Some(options.received_aliases).filter(|&count| count > 0),
+                authentication_method: proof.as_ref().and_then(|_| Text::new(scram::NAME).ok()),
+                authentication_data: proof
+                    .as_ref()
+                    .and_then(|data| Binary::new(data.as_bytes()).ok()),
                 user_properties: user_properties.view(),
                 ..ConnectProperties::default()
             },
             client_id: self.client_id.as_text(),
             will: None,
-            user_name: options.user_name.as_ref().map(OwnedText::as_text),
-            password: options.password.as_deref().and_then(|password| Binary::new(password).ok()),
+            user_name: options.user_name.as_ref().filter(|_| is_open).map(OwnedText::as_text),
+            password: options
+                .password
+                .as_deref()
+                .filter(|_| is_open)
+                .and_then(|password| Binary::new(password).ok()),
         };
         let Some(will) = &options.will else {
             let _ = Packet::Connect(connect).encode(self.outbox.bytes());
@@ -89,11 +100,9 @@ impl Session {
             self.refuse(violation("a session is present that is not ours"), is_final, now);
             return Ok(());
         }
-        // No method was given, so there is nothing to authenticate with.
-        if properties.authentication_method.is_some() {
-            return Err(violation("an authentication method that was not asked for"));
+        if self.trusts(connack, now)? {
+            self.accept(connack, now);
         }
-        self.accept(connack, now);
         Ok(())
     }
 

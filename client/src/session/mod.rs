@@ -20,6 +20,7 @@
 //! ```
 
 mod acks;
+mod auth;
 mod backoff;
 mod connection;
 mod greeting;
@@ -44,6 +45,7 @@ use mqtt_protocol::{Binary, Packet, QoS, ReasonCode, Version};
 use crate::message::Acknowledge;
 use crate::{Error, ErrorKind, Event, LogLevel, Moment, Op, Options, OwnedText};
 use acks::Acks;
+pub(crate) use auth::Authentication;
 use backoff::Backoff;
 use keep_alive::KeepAlive;
 use outbox::Outbox;
@@ -61,6 +63,7 @@ pub(crate) struct Session {
     /// What the server knows it by, from the first connection to the last. [MQTT-3.1.3-2]
     client_id: OwnedText,
     memory: Memory,
+    authentication: Option<Authentication>,
     /// What the server granted; `None` before the first CONNACK.
     limits: Option<Limits>,
     connected_at: Moment,
@@ -252,6 +255,7 @@ impl Session {
                 (false, false) => Memory::Unknown,
                 (false, true) => Memory::Kept,
             },
+            authentication: None,
             limits: None,
             connected_at: now,
             outbox: Outbox::default(),
@@ -368,6 +372,7 @@ impl Session {
             || self.queue.iter().any(|queued| concerns(queued.report))
             || self.outgoing.iter().any(|(_, sent)| concerns(sent.message.report))
             || self.subscriptions.is_running(op)
+            || self.is_authenticating(op)
             || self.requests.contains(op)
     }
 

@@ -23,6 +23,7 @@ impl Session {
         if let Phase::Greeting { .. } = self.phase {
             return match packet {
                 Packet::ConnAck(connack) => self.handle_connack(connack, now),
+                Packet::Auth(auth) => self.handle_auth(auth, now),
                 // [MQTT-3.2.0-1] [MQTT-3.14.0-1]
                 _ => Err(violation("a packet before CONNACK")),
             };
@@ -39,8 +40,7 @@ impl Session {
             Packet::Disconnect(disconnect) => self.handle_disconnect(disconnect, now)?,
             // [MQTT-3.2.0-2]
             Packet::ConnAck(_) => return Err(violation("a second CONNACK")),
-            // Nor does this end send any. [MQTT-4.12.0-7]
-            Packet::Auth(_) => return Err(violation("AUTH without an authentication method")),
+            Packet::Auth(auth) => self.handle_auth(auth, now)?,
             Packet::Connect(_)
             | Packet::Subscribe(_)
             | Packet::Unsubscribe(_)

@@ -1,5 +1,6 @@
 //! Dialogues with a server: packets in, packets out, time as a variable.
 
+mod auth;
 mod connecting;
 mod duties;
 mod leaving;
@@ -186,6 +187,9 @@ fn describe(event: &Event) -> String {
         Event::SubscribeDone { .. } => format!("subscribed {op}: {}", outcome(event.error())),
         Event::UnsubscribeDone { .. } => format!("unsubscribed {op}: {}", outcome(event.error())),
         Event::Reply { .. } => format!("reply {op}: {}", outcome(event.error())),
+        Event::AuthenticationDone { .. } => {
+            format!("authenticated {op}: {}", outcome(event.error()))
+        }
         Event::Writable => "writable".to_owned(),
         Event::SubscriptionLost { filter, .. } => format!("lost {filter}"),
         Event::Redirect { reference, .. } => format!("redirect {reference}"),
