@@ -157,7 +157,7 @@ impl Core {
             authentication_data: Binary::new(data.as_bytes()).ok(),
             ..AuthProperties::default()
         };
-        self.answer(to, Packet::Auth(Auth { reason, properties }));
+        self.answer(to, &Packet::Auth(Auth { reason, properties }));
     }
 
     /// Takes a packet of a client whose CONNECT is not answered yet: nothing but AUTH and

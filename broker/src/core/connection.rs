@@ -142,7 +142,7 @@ impl Connection {
     /// Sends CONNACK, without what is only for people if it would be too large.
     /// [MQTT-3.2.2-19] [MQTT-3.2.2-20]
     pub(super) fn send_connack(&mut self, connack: ConnAck<'_>) {
-        self.send_stripped_if_too_large(Packet::ConnAck(connack));
+        self.send_stripped_if_too_large(&Packet::ConnAck(connack));
     }
 
     /// Sends DISCONNECT, which ends the connection. [MQTT-3.14.2-3] [MQTT-3.14.2-4]
@@ -151,16 +151,17 @@ impl Connection {
         if !self.version.has_properties() {
             return;
         }
-        self.send_stripped_if_too_large(Packet::Disconnect(disconnect));
+        self.send_stripped_if_too_large(&Packet::Disconnect(disconnect));
     }
 
     /// Sends an answer to a request, with Reason String and User Properties only if the client
     /// wants them and has room for them. [MQTT-3.1.2-29]
-    pub(super) fn send_answer(&mut self, mut packet: Packet<'_>) {
-        if !self.wants_problem_information {
-            packet.strip_diagnostics();
+    pub(super) fn send_answer(&mut self, packet: &Packet<'_>) {
+        if self.wants_problem_information {
+            self.send_stripped_if_too_large(packet);
+        } else {
+            self.send_stripped(packet);
         }
-        self.send_stripped_if_too_large(packet);
     }
 
     /// Whether the client takes so large a packet. [MQTT-3.1.2-24]
@@ -168,13 +169,18 @@ impl Connection {
         packet.length() <= self.maximum_packet_size
     }
 
-    fn send_stripped_if_too_large(&mut self, mut packet: Packet<'_>) {
+    fn send_stripped_if_too_large(&mut self, packet: &Packet<'_>) {
         let maximum = self.maximum_packet_size;
         if packet.encode_as(self.version, maximum, &mut self.outbox.bytes).is_err() {
-            packet.strip_diagnostics();
-            // An answer that is too large even so cannot be given at all. [MQTT-3.1.2-24]
-            let _ = packet.encode_as(self.version, maximum, &mut self.outbox.bytes);
+            self.send_stripped(packet);
         }
+    }
+
+    fn send_stripped(&mut self, packet: &Packet<'_>) {
+        let mut packet = packet.clone();
+        packet.strip_diagnostics();
+        // An answer that is too large even so cannot be given at all. [MQTT-3.1.2-24]
+        let _ = packet.encode_as(self.version, self.maximum_packet_size, &mut self.outbox.bytes);
     }
 
     /// Whether messages are sent to the client as they are sent to others: without aliases.
@@ -293,7 +299,7 @@ mod tests {
         match packet.clone() {
             Packet::ConnAck(connack) => connection.send_connack(connack),
             Packet::Disconnect(disconnect) => connection.send_disconnect(disconnect),
-            answer => connection.send_answer(answer),
+            answer => connection.send_answer(&answer),
         }
         connection.outbox.bytes
     }

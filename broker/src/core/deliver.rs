@@ -228,7 +228,7 @@ impl Core {
         let Some(connection) = self.connections.get_mut(connection_id.index()) else { return };
         for packet_id in session.outgoing.releases_to_resend() {
             let pubrel = Ack::new(packet_id, ReasonCode::Success);
-            connection.send_answer(Packet::PubRel(pubrel));
+            connection.send_answer(&Packet::PubRel(pubrel));
         }
         self.flush(connection_id);
     }

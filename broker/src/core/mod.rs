@@ -208,7 +208,7 @@ impl Core {
                 Ok(Decoded::Packet { packet, length }) => {
                     let bytes = &bytes[consumed..consumed + length];
                     self.hear(from, now);
-                    self.handle_packet(from, packet, bytes, now);
+                    self.handle_packet(from, &packet, bytes, now);
                     consumed += length;
                 }
                 Ok(Decoded::Incomplete { .. })
@@ -271,14 +271,14 @@ impl Core {
     fn handle_packet(
         &mut self,
         from: ConnectionId,
-        packet: Packet<'_>,
+        packet: &Packet<'_>,
         bytes: &[u8],
         now: Instant,
     ) {
         let Some(connection) = self.connection(from) else { return };
         let handled = match connection.state {
             State::Handshake => self.handle_first_packet(from, packet, now),
-            State::Authenticating => self.handle_before_connack(from, &packet, now),
+            State::Authenticating => self.handle_before_connack(from, packet, now),
             State::Open(session) => self.handle_client_packet(from, session, packet, bytes, now),
             State::Checking | State::Closing => Ok(()),
         };
@@ -290,11 +290,11 @@ impl Core {
     fn handle_first_packet(
         &mut self,
         from: ConnectionId,
-        packet: Packet<'_>,
+        packet: &Packet<'_>,
         now: Instant,
     ) -> Result<(), DecodeError> {
         match packet {
-            Packet::Connect(connect) => self.handle_connect(from, &connect, now),
+            Packet::Connect(connect) => self.handle_connect(from, connect, now),
             // [MQTT-3.1.0-1]
             _ => drop(self.close(from)),
         }
@@ -305,28 +305,28 @@ impl Core {
         &mut self,
         from: ConnectionId,
         session: SessionId,
-        packet: Packet<'_>,
+        packet: &Packet<'_>,
         bytes: &[u8],
         now: Instant,
     ) -> Result<(), DecodeError> {
         match packet {
-            Packet::Publish(publish) => self.handle_publish(from, session, &publish, bytes, now)?,
-            Packet::PubAck(ack) => self.handle_puback(session, &ack, now),
-            Packet::PubRec(ack) => self.handle_pubrec(from, session, &ack, now),
-            Packet::PubRel(ack) => self.handle_pubrel(from, session, &ack),
-            Packet::PubComp(ack) => self.handle_pubcomp(session, &ack, now),
+            Packet::Publish(publish) => self.handle_publish(from, session, publish, bytes, now)?,
+            Packet::PubAck(ack) => self.handle_puback(session, ack, now),
+            Packet::PubRec(ack) => self.handle_pubrec(from, session, ack, now),
+            Packet::PubRel(ack) => self.handle_pubrel(from, session, ack),
+            Packet::PubComp(ack) => self.handle_pubcomp(session, ack, now),
             Packet::Subscribe(subscribe) => {
-                self.handle_subscribe(from, session, &subscribe, now)?;
+                self.handle_subscribe(from, session, subscribe, now)?;
             }
             Packet::Unsubscribe(unsubscribe) => {
-                self.handle_unsubscribe(from, session, &unsubscribe)?;
+                self.handle_unsubscribe(from, session, unsubscribe)?;
             }
             // [MQTT-3.12.4-1]
-            Packet::PingReq => self.answer(from, Packet::PingResp),
+            Packet::PingReq => self.answer(from, &Packet::PingResp),
             Packet::Disconnect(disconnect) => {
-                self.handle_disconnect(from, session, &disconnect, now)?;
+                self.handle_disconnect(from, session, disconnect, now)?;
             }
-            Packet::Auth(auth) => self.handle_auth(from, &auth, now)?,
+            Packet::Auth(auth) => self.handle_auth(from, auth, now)?,
             // [MQTT-3.1.0-2]
             Packet::Connect(_) => return Err(protocol_error("a second CONNECT")),
             Packet::ConnAck(_) | Packet::SubAck(_) | Packet::UnsubAck(_) | Packet::PingResp => {
@@ -427,7 +427,7 @@ impl Core {
     }
 
     /// Sends an answer to a request; no window delays it. [MQTT-3.3.4-10] [MQTT-4.9.0-3]
-    fn answer(&mut self, to: ConnectionId, packet: Packet<'_>) {
+    fn answer(&mut self, to: ConnectionId, packet: &Packet<'_>) {
         let Some(connection) = self.connections.get_mut(to.index()) else { return };
         if connection.generation == to.generation {
             self.spare.lend(&mut connection.outbox);

@@ -137,13 +137,13 @@ impl Core {
             Delivery::AtMostOnce => {}
             Delivery::AtLeastOnce { packet_id, .. } => {
                 session.incoming.acknowledge();
-                self.answer(to, Packet::PubAck(Ack::new(packet_id, reason)));
+                self.answer(to, &Packet::PubAck(Ack::new(packet_id, reason)));
             }
             Delivery::ExactlyOnce { packet_id, .. } => {
                 if reason.is_error() {
                     session.incoming.refuse(packet_id);
                 }
-                self.answer(to, Packet::PubRec(Ack::new(packet_id, reason)));
+                self.answer(to, &Packet::PubRec(Ack::new(packet_id, reason)));
             }
         }
     }
@@ -152,7 +152,7 @@ impl Core {
         let Some(session) = self.session(id) else { return };
         // [MQTT-4.3.3-11]
         let reason = session.incoming.release(pubrel.packet_id);
-        self.answer(from, Packet::PubComp(Ack::new(pubrel.packet_id, reason)));
+        self.answer(from, &Packet::PubComp(Ack::new(pubrel.packet_id, reason)));
     }
 
     pub(super) fn handle_puback(&mut self, id: SessionId, puback: &Ack<'_>, now: Instant) {
@@ -176,7 +176,7 @@ impl Core {
             PubRecOutcome::Unknown if pubrec.reason.is_error() => return,
             PubRecOutcome::Unknown => ReasonCode::PacketIdentifierNotFound,
         };
-        self.answer(from, Packet::PubRel(Ack::new(pubrec.packet_id, reason)));
+        self.answer(from, &Packet::PubRel(Ack::new(pubrec.packet_id, reason)));
     }
 
     pub(super) fn handle_pubcomp(&mut self, id: SessionId, pubcomp: &Ack<'_>, now: Instant) {

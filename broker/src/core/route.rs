@@ -8,7 +8,7 @@ use super::session::SessionId;
 
 /// A publisher keeps the route of its last message if it has no more recipients than so many.
 /// Beyond, to find them again costs little beside serving them.
-const KEPT_RECIPIENTS: usize = 64;
+const KEPT_RECIPIENTS: usize = 128;
 
 /// The sessions a topic's messages go to, as long as no subscription changes.
 #[derive(Debug, Default)]

@@ -42,7 +42,7 @@ impl Core {
         }
         self.answer(
             from,
-            Packet::SubAck(SubAck {
+            &Packet::SubAck(SubAck {
                 packet_id: subscribe.packet_id,
                 properties: ReasonProperties::default(),
                 reasons,
@@ -151,7 +151,7 @@ impl Core {
         let reasons = reasons.collect();
         self.answer(
             from,
-            Packet::UnsubAck(SubAck {
+            &Packet::UnsubAck(SubAck {
                 packet_id: unsubscribe.packet_id,
                 properties: ReasonProperties::default(),
                 reasons,
