@@ -289,7 +289,8 @@ impl Session {
         }
     }
 
-    /// Whether the server has accepted the client.
+    /// Whether the server has accepted the client; before, nothing is sent but what that takes.
+    /// [MQTT-3.1.2-30]
     pub(crate) fn is_connected(&self) -> bool {
         matches!(self.phase, Phase::Connected | Phase::Leaving { .. })
     }
