@@ -56,14 +56,15 @@ fn the_shared_library_has_its_name_and_stays_loaded() {
     assert!(!has("RPATH") && !has("RUNPATH"), "{dynamic:?}");
 }
 
-/// It is loaded into the programs of others, who pay for what it brings along.
+/// It is loaded into the programs of others, who pay for what it brings along: 1.0 MB is MQTT, 1.4 TLS
+/// and WebSocket, and 0.2 what SCRAM has to know of Unicode.
 #[test]
 fn the_shared_library_is_small() {
     let folder = Folder::new("size");
     let stripped = folder.0.join("libmqtt.so.0");
     run(Command::new("strip").arg("-o").arg(&stripped).arg(library().join("libmqtt.so")));
     let size = fs::metadata(&stripped).unwrap().len();
-    assert!(size < 2_500_000, "{size} bytes");
+    assert!(size < 2_700_000, "{size} bytes");
 }
 
 #[test]
