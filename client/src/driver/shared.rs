@@ -14,7 +14,7 @@ use super::events::{self, Events, Taken};
 use super::io::{self, Arrival, Io};
 use super::transport::Route;
 use crate::message::Acknowledge;
-use crate::session::{Authentication, Demand, Session};
+use crate::session::{Authentication, Demand, Salting, Session};
 use crate::{Error, ErrorKind, Event, Log, LogLevel, Moment, Op, Options};
 
 /// What the program's threads and the library's share.
@@ -127,10 +127,9 @@ impl Shared {
     /// One pass of the library's thread; the program's functions run without the lock.
     pub(super) fn turn(&self, io: &mut Io, arrival: Arrival) -> Turn {
         let (mut turn, mut lines, mut rings) = self.lock().turn(io, arrival, &self.events);
-        if turn.is_salting
-            && let Some(salting) = self.lock().session.take_salting()
-            && let Ok(salted) = salting.salt()
-        {
+        // The lock is not held while the password is salted.
+        let salting = turn.is_salting.then(|| self.lock().session.take_salting()).flatten();
+        if let Some(Ok(salted)) = salting.map(Salting::salt) {
             let mut core = self.lock();
             core.session.handle_salted(salted);
             let (later, more, rings_again) = core.turn(io, Arrival::Nothing, &self.events);

@@ -45,7 +45,7 @@ use mqtt_protocol::{Binary, Packet, QoS, ReasonCode, Version};
 use crate::message::Acknowledge;
 use crate::{Error, ErrorKind, Event, LogLevel, Moment, Op, Options, OwnedText};
 use acks::Acks;
-pub(crate) use auth::Authentication;
+pub(crate) use auth::{Authentication, Salting};
 use backoff::Backoff;
 use keep_alive::KeepAlive;
 use outbox::Outbox;

@@ -130,8 +130,14 @@ impl Server {
     }
 
     pub fn ours() -> Self {
+        Self::ours_with(&[])
+    }
+
+    /// Our broker, with more arguments.
+    pub fn ours_with(arguments: &[&str]) -> Self {
         let mut child = Command::new(broker())
             .args(["--listen", "mqtt://127.0.0.1:0"])
+            .args(arguments)
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
