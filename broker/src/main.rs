@@ -3,6 +3,7 @@
 mod passwd;
 
 use std::io::{self, IsTerminal};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -10,6 +11,7 @@ use clap::builder::styling::Styles;
 use clap::{Parser, Subcommand};
 use mqtt_broker::core::limits::Limits;
 use mqtt_broker::shell::{Address, Network, Options, Server, StartError, TlsFiles};
+use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{error, info};
 use tracing_subscriber::EnvFilter;
@@ -70,6 +72,10 @@ struct Arguments {
     #[arg(long, value_name = "SERVER")]
     redirect_to: Option<String>,
 
+    /// Use so many threads; one less than there are cores unless said
+    #[arg(long, value_name = "COUNT")]
+    threads: Option<NonZeroUsize>,
+
     /// Log at this level: error, warn, info, debug or trace
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     log: EnvFilter,
@@ -96,8 +102,7 @@ Examples:
 The log goes to standard error. SIGTERM and SIGINT end the broker in an orderly way:
 clients are told, and the store is complete.";
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let arguments = Arguments::parse();
     if let Some(Command::Passwd(arguments)) = arguments.command {
         return passwd::run(&arguments);
@@ -123,13 +128,26 @@ async fn main() -> ExitCode {
         redirect_to: arguments.redirect_to,
         limits: limits(&arguments.limits),
     };
-    match run(options).await {
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(arguments.threads.unwrap_or_else(default_threads).get())
+        .enable_all()
+        .build();
+    let result =
+        runtime.map_err(StartError::Threads).and_then(|runtime| runtime.block_on(run(options)));
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(start_error) => {
             error!("{start_error}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// One for each core but one, which the kernel and other programs have use for: threads that
+/// outnumber the free cores only wait for each other.
+fn default_threads() -> NonZeroUsize {
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    NonZeroUsize::new(cores - 1).unwrap_or(NonZeroUsize::MIN)
 }
 
 fn parse_limit(text: &str) -> Result<(String, String), String> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use dialogue::*;
 use mqtt_broker::core::limits::Limits;
+use mqtt_protocol::Packet;
 use mqtt_protocol::QoS::AtMostOnce;
 
 const KIB: usize = 1024;
@@ -94,4 +95,21 @@ fn a_receiver_without_a_word_for_long_is_waited_for_anew() {
     publish_until_held(&mut broker, publisher);
     broker.pass(Duration::from_millis(30));
     assert_eq!(broker.held, [publisher], "the first wait's end is not the second's");
+}
+
+/// Nothing of what many publishers have sent at once is lost: who is held is not heard to the end.
+#[test]
+fn what_is_behind_the_message_that_was_one_too_many_waits() {
+    let (mut broker, publisher, receiver) = pressed();
+    let mut batch = Vec::new();
+    for _ in 0..100 {
+        let payload = "x".repeat(KIB);
+        Packet::Publish(publish("a", &payload)).encode(&mut batch).unwrap();
+    }
+    let received = broker.core.receive(publisher, &batch, broker.now);
+    assert!(received.is_held && received.consumed < batch.len(), "{received:?}");
+    broker.read_on(receiver);
+    let rest = broker.core.receive(publisher, &batch[received.consumed..], broker.now);
+    assert!(rest.consumed > 0);
+    assert_eq!(broker.core.dropped_messages(), 0);
 }

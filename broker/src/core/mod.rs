@@ -210,6 +210,9 @@ impl Core {
                     self.hear(from, now);
                     self.handle_packet(from, &packet, bytes, now);
                     consumed += length;
+                    if self.pressed.is_some() {
+                        return (consumed, usize::MAX);
+                    }
                 }
                 Ok(Decoded::Incomplete { .. })
                     if !self.may_begin(from, bytes[consumed..].first()) =>

@@ -215,6 +215,8 @@ pub enum StartError {
     Tls(TlsError),
     /// The store cannot be used.
     Store(PathBuf, store::StoreError),
+    /// The system gives no threads.
+    Threads(io::Error),
     /// The system has no randomness.
     Random(getrandom::Error),
 }
@@ -236,6 +238,7 @@ impl fmt::Display for StartError {
             Self::Store(directory, error) => {
                 write!(f, "cannot use the store in {}: {error}", directory.display())
             }
+            Self::Threads(error) => write!(f, "cannot start threads: {error}"),
             Self::Random(error) => write!(f, "the system has no randomness: {error}"),
         }
     }

@@ -288,6 +288,12 @@ fn new_core(now: Instant) -> Core {
 /// So many of the bytes under way reach the broker.
 fn receive(core: &mut Core, link: &mut Link, count: usize, now: Instant) {
     link.partial.extend(link.to_broker.drain(..count));
-    let received = core.receive(link.id, &link.partial, now);
-    link.partial.drain(..received.consumed);
+    loop {
+        let received = core.receive(link.id, &link.partial, now);
+        link.partial.drain(..received.consumed);
+        // Who is held is heard all the same.
+        if !received.is_held || received.consumed == 0 {
+            return;
+        }
+    }
 }

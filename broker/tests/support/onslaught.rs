@@ -154,11 +154,17 @@ impl World {
     }
 
     fn send_bytes(&mut self, client: usize, bytes: &[u8]) {
-        let client = &mut self.clients[client];
-        client.partial.extend_from_slice(bytes);
-        let received = self.core.receive(client.id, &client.partial, self.now);
-        client.partial.drain(..received.consumed);
-        self.obey();
+        self.clients[client].partial.extend_from_slice(bytes);
+        // Who is held is heard all the same.
+        loop {
+            let Client { id, partial, .. } = &mut self.clients[client];
+            let received = self.core.receive(*id, partial, self.now);
+            partial.drain(..received.consumed);
+            self.obey();
+            if !received.is_held || received.consumed == 0 {
+                return;
+            }
+        }
     }
 
     fn connect(&mut self, client: usize, source: &mut Source<'_>) {
