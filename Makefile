@@ -32,7 +32,7 @@ test: deps-test build ## test everything, after installing what that needs
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) test --workspace
-	$(CARGO) test -p rooms --test real_players -- --include-ignored
+	$(CARGO) test --workspace --test real_players -- --include-ignored
 	$(MAKE) --no-print-directory interop-quick
 
 simulate: ## simulate rooms and brokers for long [SEEDS=10000]
