@@ -276,11 +276,15 @@ impl World {
         let packet_id = packet_id(source);
         let reason = if source.bool() { ReasonCode::Success } else { ReasonCode::UnspecifiedError };
         let ack = Ack::new(packet_id, reason);
-        if let Some(unfinished) =
-            self.clients[client].witness.as_mut().and_then(|it| it.unfinished.as_mut())
+        let Client { witness, stuck, .. } = &mut self.clients[client];
+        if let Some(witness) = witness
+            && let Some(unfinished) = &mut witness.unfinished
         {
-            // Whether that finishes it depends on what it is an answer to.
-            unfinished.remove(&packet_id);
+            // Whether that finishes it depends on what it is an answer to. What the client has
+            // not read and answers all the same is finished, too, and cannot be told here.
+            if !unfinished.remove(&packet_id) && !stuck.is_empty() {
+                witness.unfinished = None;
+            }
         }
         let packet = match source.u8() % 6 {
             0 => Packet::PubAck(ack),
