@@ -363,7 +363,8 @@ fn a_right_password_lets_in_and_anything_else_does_not() {
         ("nobody", "ann's", ReasonCode::BadUserNameOrPassword),
         ("", "", ReasonCode::BadUserNameOrPassword),
     ] {
-        assert_eq!(broker.try_send_password("a", user, password).1, reason, "{user} {password}");
+        let outcome = broker.try_send_password(user, user, password).1;
+        assert_eq!(outcome, reason, "{user} {password}");
     }
     let no_password = Connect { password: None, ..with_password("a", "ann", "") };
     let no_name = Connect { user_name: None, ..with_password("a", "", "ann's") };
@@ -371,6 +372,20 @@ fn a_right_password_lets_in_and_anything_else_does_not() {
         let (client, _) = broker.try_connect(&connect);
         assert!(broker.is_closed(client) && broker.checks.is_empty());
     }
+}
+
+/// What waits for one user is not for another, and nobody throws another out.
+#[test]
+fn a_session_is_its_users_alone() {
+    let mut broker = broker();
+    let (ann, reason) = broker.try_send_password("a", "ann", "ann's");
+    assert_eq!(reason, Success);
+    let (_, reason) = broker.try_send_password("a", "ben", "ben's");
+    assert_eq!(reason, ReasonCode::ClientIdentifierNotValid);
+    assert!(!broker.is_closed(ann), "ann is still there");
+    let (_, reason) = broker.try_send_password("a", "ann", "ann's");
+    assert_eq!(reason, Success);
+    assert!(broker.is_closed(ann), "ann has taken her own session over");
 }
 
 #[test]

@@ -68,6 +68,7 @@ fn store_of_old(scratch: &Scratch, age: Duration, expiry: Duration) {
     let mut store = RedbStore::open(scratch.path(), WallClock { unix, at }).unwrap();
     let session = SavedSession {
         client_id: "away".into(),
+        user: None,
         since: at,
         expiry: Some(expiry),
         subscriptions: Vec::new(),

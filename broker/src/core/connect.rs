@@ -1,6 +1,7 @@
 //! The beginning and the end of a connection: CONNECT, takeover, DISCONNECT, failure.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use mqtt_protocol::{
@@ -50,9 +51,12 @@ impl Core {
         // [MQTT-3.1.3-6] [MQTT-3.1.3-7] [MQTT-3.2.2-16]
         let assigned = connect.client_id.is_empty().then(|| self.assign_client_id());
         let client_id = assigned.as_deref().unwrap_or(&connect.client_id);
+        if !self.may_use(client_id, proved.user.as_deref()) {
+            return self.refuse(from, ReasonCode::ClientIdentifierNotValid);
+        }
         let mut granted = self.grant(connect, assigned.as_deref());
         if let Some(connection) = self.connection(from) {
-            connection.user = proved.user;
+            connection.user.clone_from(&proved.user);
             // [MQTT-4.12.0-5]
             let method = connection.method.and_then(|name| Text::new(name).ok());
             granted.authentication_method = method;
@@ -62,7 +66,8 @@ impl Core {
             return self.refuse(from, ReasonCode::PacketTooLarge);
         }
         self.take_over(client_id, connect.clean_start, now);
-        let (session, session_present) = self.begin_session(client_id, connect.clean_start);
+        let (session, session_present) =
+            self.begin_session(client_id, proved.user, connect.clean_start);
         self.attach(from, session, connect, now);
         self.accept(from, session_present, granted);
         self.resume(session, now);
@@ -90,6 +95,13 @@ impl Core {
         Ok(())
     }
 
+    /// Whether the client id is free, or its session the user's: nobody takes over another's.
+    fn may_use(&self, client_id: &str, user: Option<&str>) -> bool {
+        let id = self.client_ids.get(client_id);
+        let session = id.and_then(|id| self.sessions.get(id.number() as usize));
+        session.is_none_or(|session| session.user.as_deref() == user)
+    }
+
     /// A client id that no session has. [MQTT-3.2.2-16]
     fn assign_client_id(&mut self) -> String {
         loop {
@@ -115,12 +127,17 @@ impl Core {
     }
 
     /// Finds the session to go on with, or makes one. [MQTT-3.1.2-5] [MQTT-3.1.2-6]
-    fn begin_session(&mut self, client_id: &str, clean_start: bool) -> (SessionId, bool) {
+    fn begin_session(
+        &mut self,
+        client_id: &str,
+        user: Option<Arc<str>>,
+        clean_start: bool,
+    ) -> (SessionId, bool) {
         if let Some(&id) = self.client_ids.get(client_id) {
             debug_assert!(!clean_start, "a clean start has ended the session");
             return (id, true);
         }
-        let session = Session::new(client_id, &self.config.limits);
+        let session = Session::new(client_id, user, &self.config.limits);
         let client_id = session.client_id.clone();
         let id = SessionId::new(self.sessions.insert(session) as u32);
         self.client_ids.insert(client_id, id);

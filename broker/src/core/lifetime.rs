@@ -98,7 +98,7 @@ impl Core {
         message.expires = will.lifetime.map(|lifetime| now + lifetime);
         let message = message.view(now);
         if message.retain {
-            self.retain(&message, now);
+            self.retain(id, &message, now);
         }
         self.route(&message, Some(id), now);
     }

@@ -53,6 +53,7 @@ impl<'a> MessageView<'a> {
             qos: self.qos,
             retain: self.retain,
             expires: lifetime.map(|secs| now + Duration::from_secs(secs.into())),
+            publisher: None,
         }
     }
 
@@ -90,6 +91,17 @@ pub struct Message {
     pub retain: bool,
     /// When it ceases to be of interest.
     pub expires: Option<Instant>,
+    /// Who published it, if it is retained: it goes out only as long as they may publish it.
+    pub publisher: Option<Box<Publisher>>,
+}
+
+/// Who has published a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Publisher {
+    /// The user, if it was one.
+    pub user: Option<Arc<str>>,
+    /// The client.
+    pub client_id: Arc<str>,
 }
 
 impl Message {
@@ -135,6 +147,7 @@ impl Message {
             qos: parts.qos,
             retain: parts.retain,
             expires: parts.expires,
+            publisher: parts.publisher.cloned().map(Box::new),
         })
     }
 
@@ -147,6 +160,7 @@ impl Message {
             qos: self.qos,
             retain: self.retain,
             expires: self.expires,
+            publisher: self.publisher.as_deref(),
         }
     }
 
@@ -192,6 +206,7 @@ pub struct MessageParts<'a> {
     pub qos: QoS,
     pub retain: bool,
     pub expires: Option<Instant>,
+    pub publisher: Option<&'a Publisher>,
 }
 
 /// What is left of a lifetime, begun seconds counted whole.

@@ -82,7 +82,7 @@ impl Core {
                 return ReasonCode::TopicNameInvalid;
             }
         }
-        if message.retain && !self.retain(message, now) {
+        if message.retain && !self.retain(id, message, now) {
             return ReasonCode::QuotaExceeded;
         }
         if !is_known {
@@ -97,7 +97,12 @@ impl Core {
 
     /// Keeps or clears the retained message of the topic; refuses one more than the limit.
     /// [MQTT-3.3.1-5] [MQTT-3.3.1-6] [MQTT-3.3.1-7] [MQTT-3.3.1-8]
-    pub(super) fn retain(&mut self, message: &MessageView<'_>, now: Instant) -> bool {
+    pub(super) fn retain(
+        &mut self,
+        from: SessionId,
+        message: &MessageView<'_>,
+        now: Instant,
+    ) -> bool {
         let topic = message.topic;
         if message.payload.is_empty() {
             if self.retained.clear(topic) {
@@ -109,7 +114,9 @@ impl Core {
         if is_full && !self.retained.contains(topic) {
             return false;
         }
-        let message = Arc::new(message.to_message(now));
+        let mut message = message.to_message(now);
+        message.publisher = self.session(from).map(|session| Box::new(session.publisher()));
+        let message = Arc::new(message);
         self.store(Change::Retained(message.clone()));
         self.keep_retained(message, now);
         true

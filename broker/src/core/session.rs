@@ -8,7 +8,7 @@ use mqtt_protocol::{QoS, RetainHandling, Subscription, SubscriptionIdentifier};
 
 use super::connection::ConnectionId;
 use super::limits::Limits;
-use super::message::{Message, Queued};
+use super::message::{Message, Publisher, Queued};
 use super::queue::Queue;
 use super::subscriptions::Subscriptions;
 use super::time::Instant;
@@ -32,6 +32,8 @@ impl SessionId {
 pub(super) struct Session {
     /// The key of the session. [MQTT-3.1.3-2]
     pub(super) client_id: Arc<str>,
+    /// Who it belongs to: what waits for one user is not for another.
+    pub(super) user: Option<Arc<str>>,
     /// The client's connection, while it has one.
     pub(super) connection: Option<ConnectionId>,
     /// When the last connection was lost.
@@ -96,9 +98,10 @@ pub struct StoredWill {
 }
 
 impl Session {
-    pub(super) fn new(client_id: &str, limits: &Limits) -> Self {
+    pub(super) fn new(client_id: &str, user: Option<Arc<str>>, limits: &Limits) -> Self {
         Self {
             client_id: client_id.into(),
+            user,
             connection: None,
             away_since: Instant::default(),
             epoch: 0,
@@ -110,6 +113,11 @@ impl Session {
             will: None,
             is_stored: false,
         }
+    }
+
+    /// Who publishes what its client does.
+    pub(super) fn publisher(&self) -> Publisher {
+        Publisher { user: self.user.clone(), client_id: self.client_id.clone() }
     }
 
     /// Whether it outlives its connection. [MQTT-3.1.2-23]

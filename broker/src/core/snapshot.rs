@@ -30,6 +30,8 @@ pub enum Change {
 pub struct SavedSession {
     /// Its key.
     pub client_id: Box<str>,
+    /// The user it belongs to.
+    pub user: Option<Box<str>>,
     /// When it lost its connection.
     pub since: Instant,
     /// How long it lives from then on; `None` is for ever.
@@ -78,7 +80,11 @@ impl Core {
         let (since, expiry) = (saved.since, saved.expiry);
         let will_delay = saved.will.as_ref().map(|will| will.delay);
         self.epoch += 1;
-        let mut session = Session::new(&saved.client_id, &self.config.limits);
+        let mut session = Session::new(
+            &saved.client_id,
+            saved.user.as_deref().map(Arc::from),
+            &self.config.limits,
+        );
         session.epoch = self.epoch;
         let client_id = session.client_id.clone();
         let subscriptions = saved.subscriptions.clone();
@@ -106,6 +112,7 @@ impl Session {
         let in_flight = self.outgoing.iter();
         SavedSession {
             client_id: (*self.client_id).into(),
+            user: self.user.as_deref().map(Box::from),
             since: self.away_since,
             expiry: self.expiry,
             subscriptions: subscriptions

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::StoreError;
 use crate::core::SavedSession;
-use crate::core::message::{Message, MessageParts, Queued};
+use crate::core::message::{Message, MessageParts, Publisher, Queued};
 use crate::core::session::{Options, StoredWill};
 use crate::core::time::WallClock;
 
@@ -38,6 +38,13 @@ pub(super) struct MessageRecord {
     retain: bool,
     /// Since the Unix epoch.
     expires: Option<Duration>,
+    publisher: Option<PublisherRecord>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct PublisherRecord {
+    user: Option<String>,
+    client_id: String,
 }
 
 impl Record for MessageRecord {
@@ -54,12 +61,14 @@ impl MessageRecord {
             qos: parts.qos as u8,
             retain: parts.retain,
             expires: parts.expires.map(|at| clock.at(at)),
+            publisher: parts.publisher.map(PublisherRecord::new),
         }
     }
 
     pub(super) fn into_message(self, clock: WallClock) -> Result<Message, StoreError> {
         let corrupt = StoreError::Corrupt(Self::NAME);
         let qos = QoS::new(self.qos);
+        let publisher = self.publisher.map(PublisherRecord::read);
         let parts = qos.map(|qos| MessageParts {
             topic: &self.topic,
             properties: &self.properties,
@@ -67,8 +76,20 @@ impl MessageRecord {
             qos,
             retain: self.retain,
             expires: self.expires.map(|unix| clock.moment(unix)),
+            publisher: publisher.as_ref(),
         });
         parts.and_then(Message::from_parts).ok_or(corrupt)
+    }
+}
+
+impl PublisherRecord {
+    fn new(publisher: &Publisher) -> Self {
+        let user = publisher.user.as_deref().map(str::to_owned);
+        Self { user, client_id: publisher.client_id.as_ref().into() }
+    }
+
+    fn read(self) -> Publisher {
+        Publisher { user: self.user.map(Arc::from), client_id: self.client_id.into() }
     }
 }
 
@@ -77,6 +98,8 @@ impl MessageRecord {
 pub(super) struct SessionRecord {
     /// When it lost its connection, since the Unix epoch.
     since: Duration,
+    /// The user it belongs to.
+    user: Option<String>,
     expiry: Option<Duration>,
     subscriptions: Vec<SubscriptionRecord>,
     queue: Vec<QueuedRecord>,
@@ -128,6 +151,7 @@ impl SessionRecord {
         let in_flight = saved.in_flight.iter();
         Self {
             since: clock.at(saved.since),
+            user: saved.user.as_deref().map(str::to_owned),
             expiry: saved.expiry,
             subscriptions: saved.subscriptions.iter().map(subscription_record).collect(),
             queue: saved.queue.iter().map(|queued| QueuedRecord::new(queued, clock)).collect(),
@@ -159,6 +183,7 @@ impl SessionRecord {
         let in_flight = self.in_flight.into_iter();
         Some(SavedSession {
             client_id: client_id.into(),
+            user: self.user.map(String::into_boxed_str),
             // A clock that was set back does not make a session younger than new.
             since: clock.moment(self.since).min(clock.at),
             expiry: self.expiry,

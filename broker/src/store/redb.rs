@@ -22,7 +22,7 @@ const RETAINED: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("retaine
 const SESSIONS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("sessions");
 
 const FORMAT_KEY: &str = "format";
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 const FILE_NAME: &str = "mqtt-broker.redb";
 
