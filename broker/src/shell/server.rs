@@ -107,12 +107,13 @@ impl Server {
     /// Serves clients until `stop` is ready, then says goodbye to them.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let mut tasks = tokio::task::JoinSet::new();
-        for listener in self.listeners {
-            tasks.spawn(listener.accept_all(self.hub.clone(), self.terms.clone()));
-        }
         let hub = self.hub.clone();
         tasks.spawn(async move { hub.run_timers().await });
         tasks.spawn(self.checks.run(self.hub.clone()));
+        // The doors open last, when all is ready for who comes in.
+        for listener in self.listeners {
+            tasks.spawn(listener.accept_all(self.hub.clone(), self.terms.clone()));
+        }
         stop.await;
         info!("stopping");
         tasks.abort_all();
