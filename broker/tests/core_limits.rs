@@ -273,3 +273,56 @@ fn bytes_of_a_connection_that_is_gone_are_ignored() {
     assert!(!broker.is_closed(successor));
     assert_eq!(broker.received(successor), []);
 }
+
+/// Who comes has to be able to come in, however many only stand in the door.
+#[test]
+fn of_too_many_that_do_not_connect_the_oldest_is_closed() {
+    let limits = Limits { maximum_unconnected: 3, ..Limits::default() };
+    let mut broker = Broker::with_limits(limits);
+    let oldest = broker.open();
+    let connected = broker.connect("a");
+    let waiting = [broker.open(), broker.open()];
+    assert!(!broker.is_closed(oldest));
+    let newest = broker.open();
+    broker.settle();
+    assert!(broker.is_closed(oldest));
+    assert_eq!(broker.received_bytes(oldest), []);
+    for open in [connected, waiting[0], waiting[1], newest] {
+        assert!(!broker.is_closed(open));
+    }
+    // Whoever has gone on or left makes room.
+    broker.lose(waiting[0]);
+    broker.send(waiting[1], &Packet::Connect(connect("b")));
+    for _ in 0..2 {
+        broker.open();
+        broker.settle();
+    }
+    assert!(!broker.is_closed(newest));
+    broker.open();
+    broker.settle();
+    assert!(broker.is_closed(newest));
+}
+
+#[test]
+fn retained_messages_have_bounded_sizes_and_a_bounded_sum() {
+    let limits =
+        Limits { maximum_retained_size: 100, maximum_retained_bytes: 250, ..Limits::default() };
+    let mut broker = Broker::with_limits(limits);
+    let client = broker.connect("a");
+    let mut retain = |topic: &str, length: usize| {
+        let payload = "x".repeat(length);
+        let message = Publish { retain: true, ..publish(topic, &payload) };
+        let delivery = Delivery::AtLeastOnce { packet_id: PacketId::FIRST, duplicate: false };
+        broker.send(client, &Publish { delivery, ..message }.into());
+        let Packet::PubAck(ack) = broker.receive(client) else { panic!("no PUBACK") };
+        !ack.reason.is_error()
+    };
+    assert!(!retain("a", 99), "topic and properties count, too");
+    assert!(retain("a", 98));
+    assert!(retain("b", 98));
+    assert!(!retain("c", 98));
+    assert!(retain("a", 48), "one takes the room of the other");
+    assert!(retain("c", 98));
+    assert!(retain("b", 0));
+    assert!(retain("d", 98));
+}

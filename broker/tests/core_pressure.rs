@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use dialogue::*;
 use mqtt_broker::core::limits::Limits;
-use mqtt_protocol::Packet;
+use mqtt_broker::core::origin::Origin;
 use mqtt_protocol::QoS::AtMostOnce;
+use mqtt_protocol::{Connect, Packet};
 
 const KIB: usize = 1024;
 
@@ -112,4 +113,66 @@ fn what_is_behind_the_message_that_was_one_too_many_waits() {
     let rest = broker.core.receive(publisher, &batch[received.consumed..], broker.now);
     assert!(rest.consumed > 0);
     assert_eq!(broker.core.dropped_messages(), 0);
+}
+
+/// A client of another machine, connected.
+fn remote(broker: &mut Broker) -> Client {
+    let origin = Origin::of([192, 0, 2, 1].into());
+    let client = broker.core.open_from(origin, broker.now);
+    broker.send(client, &Packet::Connect(Connect { keep_alive_secs: 10, ..connect("a") }));
+    assert!(matches!(broker.receive(client), Packet::ConnAck(_)));
+    client
+}
+
+#[test]
+fn who_sends_too_many_requests_is_read_no_further_for_a_while() {
+    let limits = Limits { maximum_requests_per_second: 10, ..Limits::default() };
+    let mut broker = Broker::with_limits(limits);
+    let client = remote(&mut broker);
+    let questions = [0xC0, 0].repeat(1000);
+    // CONNECT was the first of this second.
+    for heard in [9, 1, 1] {
+        let received = broker.core.receive(client, &questions, broker.now);
+        assert_eq!((received.consumed, received.is_held), (2 * heard, true));
+        broker.settle();
+        assert_eq!(broker.received(client).len(), heard);
+        broker.held = vec![client];
+        broker.pass(Duration::from_millis(99));
+        assert_eq!(broker.held, [client]);
+        broker.pass(Duration::from_millis(1));
+        assert!(broker.held.is_empty());
+    }
+    broker.pass_secs(5);
+    let received = broker.core.receive(client, &questions, broker.now);
+    assert_eq!(received.consumed, 2 * 10);
+}
+
+#[test]
+fn who_sends_too_many_bytes_is_read_no_further_until_they_are_made_up_for() {
+    let limits = Limits { maximum_bytes_per_second: 1000, ..Limits::default() };
+    let mut broker = Broker::with_limits(limits);
+    let client = remote(&mut broker);
+    // Longer than the keep alive: it is not the client's silence.
+    broker.publish(client, "a", &"x".repeat(100_000));
+    assert_eq!(broker.held, [client]);
+    broker.pass_secs(98);
+    assert_eq!(broker.held, [client]);
+    broker.pass_secs(2);
+    assert!(broker.held.is_empty());
+    assert!(!broker.is_closed(client));
+    broker.pass_secs(1000);
+    assert!(broker.is_closed(client), "silence is");
+}
+
+#[test]
+fn acknowledgements_and_clients_of_this_machine_are_not_measured() {
+    let limits = Limits { maximum_requests_per_second: 1, ..Limits::default() };
+    let mut broker = Broker::with_limits(limits);
+    let client = remote(&mut broker);
+    broker.pass_secs(1);
+    let puback = [0x40, 2, 0, 1].repeat(100);
+    assert!(!broker.core.receive(client, &puback, broker.now).is_held);
+    let local = broker.connect("b");
+    let questions = [0xC0, 0].repeat(1000);
+    assert!(!broker.core.receive(local, &questions, broker.now).is_held);
 }

@@ -5,8 +5,10 @@ mod sockets;
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use mqtt_broker::core::limits::Limits;
+use mqtt_broker::shell::Options;
 use mqtt_protocol::QoS::{AtLeastOnce, AtMostOnce};
 use mqtt_protocol::*;
 use sockets::*;
@@ -194,4 +196,61 @@ fn many_clients_come_and_go() {
             assert_eq!(peer.message(), [round as u8]);
         }
     }
+}
+
+/// A broker to which the test can claim to be on any machine, by what a proxy says.
+fn start_for_strangers(limits: Limits) -> InProcess {
+    let proxies = vec!["127.0.0.1".parse().unwrap()];
+    InProcess::start_with(Options { proxies, limits, ..Options::default() })
+}
+
+/// A client at another address that does or does not get in.
+fn stranger(broker: &InProcess, address: &str) -> Peer {
+    let mut peer = Peer::open(broker.address);
+    write!(peer.stream, "PROXY TCP4 {address} 198.51.100.7 40000 1883\r\n").unwrap();
+    peer
+}
+
+/// Whether the broker lets a client in; it may hang up before it has heard anything.
+fn gets_in(peer: &mut Peer, client_id: &str) -> bool {
+    let _ = peer.stream.write_all(&bytes(&Packet::Connect(clean(client_id))));
+    peer.try_receive().is_some()
+}
+
+#[test]
+fn an_address_has_so_many_connections_and_no_more() {
+    let limits = Limits { maximum_connections_per_address: 2, ..Limits::default() };
+    let broker = start_for_strangers(limits);
+    let mut first = ["a", "b"].map(|name| (stranger(&broker, "192.0.2.1"), name));
+    assert!(first.iter_mut().all(|(peer, name)| gets_in(peer, name)));
+    assert!(!gets_in(&mut stranger(&broker, "192.0.2.1"), "c"));
+    assert!(gets_in(&mut stranger(&broker, "192.0.2.2"), "of another"));
+    let [left, _here] = first;
+    drop(left);
+    wait_for("the place of who has left", || {
+        gets_in(&mut stranger(&broker, "192.0.2.1"), "c").then_some(())
+    });
+}
+
+#[test]
+fn who_comes_too_often_is_turned_away() {
+    let limits = Limits { maximum_arrivals_per_address: 3, ..Limits::default() };
+    let broker = start_for_strangers(limits);
+    let count = (0..100).filter(|_| gets_in(&mut stranger(&broker, "192.0.2.1"), "a")).count();
+    assert!((3..100).contains(&count), "{count} of 100");
+}
+
+#[test]
+fn a_client_of_another_machine_is_read_at_the_rate_it_is_granted() {
+    let limits = Limits { maximum_requests_per_second: 100, ..Limits::default() };
+    let broker = start_for_strangers(limits);
+    let mut client = stranger(&broker, "192.0.2.1");
+    client.greet(&clean("a"));
+    let begin = Instant::now();
+    client.stream.write_all(&bytes(&Packet::PingReq).repeat(250)).unwrap();
+    for _ in 0..250 {
+        assert_eq!(client.receive(), Packet::PingResp);
+    }
+    // A machine may be slower than this, but not quicker.
+    assert!(begin.elapsed() > Duration::from_secs(1), "{:?}", begin.elapsed());
 }

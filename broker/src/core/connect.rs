@@ -21,6 +21,9 @@ use super::{Change, ConnectionId, Core, Output, protocol_error};
 /// A Session Expiry Interval that means for ever.
 const NEVER: u32 = u32::MAX;
 
+/// So many connections that have gone on need not be forgotten among those that wait.
+const FEW: usize = 64;
+
 impl Core {
     pub(super) fn handle_connect(
         &mut self,
@@ -71,6 +74,23 @@ impl Core {
         self.attach(from, session, connect, now);
         self.accept(from, session_present, granted);
         self.resume(session, now);
+    }
+
+    /// Waits for the CONNECT of a connection; if that are too many, for the oldest no longer.
+    pub(super) fn wait_for_connect(&mut self, id: ConnectionId) {
+        self.unconnected.count += 1;
+        while self.unconnected.count > self.config.limits.maximum_unconnected {
+            let Some(oldest) = self.unconnected.arrived.pop_front() else { break };
+            if self.is_before_connack(oldest) {
+                self.close(oldest);
+            }
+        }
+        let mut arrived = std::mem::take(&mut self.unconnected.arrived);
+        if arrived.len() > 2 * self.unconnected.count + FEW {
+            arrived.retain(|&id| self.is_before_connack(id));
+        }
+        arrived.push_back(id);
+        self.unconnected.arrived = arrived;
     }
 
     /// What can be wrong with a CONNECT that is well formed. [MQTT-3.1.4-1] [MQTT-3.1.4-2]
@@ -167,6 +187,9 @@ impl Core {
         }
         if let Some(connection) = self.connection(from) {
             connection.accept(id, connect, &limits);
+            self.unconnected.count -= 1;
+        }
+        if let Some(connection) = self.connection(from) {
             if let Some(patience) = connection.patience {
                 self.set_timer(now + patience, Timer::KeepAlive(from));
             }
@@ -295,7 +318,8 @@ impl Core {
             self.detach(session, now);
         }
         self.relieve(id);
-        self.connections.remove(id.index());
+        let connection = self.connections.remove(id.index());
+        self.unconnected.count -= usize::from(connection.state.is_before_connack());
     }
 
     /// Disconnects every client, because the broker stops. A will that would be kept beyond the
@@ -343,7 +367,8 @@ impl Core {
     pub(super) fn close(&mut self, id: ConnectionId) -> Option<SessionId> {
         let connection = self.connection(id)?;
         let session = connection.session();
-        connection.state = State::Closing;
+        let former = std::mem::replace(&mut connection.state, State::Closing);
+        self.unconnected.count -= usize::from(former.is_before_connack());
         self.relieve(id);
         self.outputs.push_back(Output::Close(id));
         session

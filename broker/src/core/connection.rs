@@ -1,5 +1,6 @@
 //! A connection: what lasts as long as the network connection and no longer, and its outbox.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,9 @@ use mqtt_protocol::{
 
 use super::authentication::Exchange;
 use super::limits::Limits;
+use super::origin::Origin;
 use super::pressure::Held;
+use super::rate::Meter;
 use super::route::Route;
 use super::session::SessionId;
 use super::time::Instant;
@@ -34,6 +37,8 @@ impl ConnectionId {
 pub(super) struct Connection {
     pub(super) generation: u32,
     pub(super) state: State,
+    /// How much the client sends; one of this machine is not measured.
+    pub(super) meter: Option<Meter>,
     /// The form of what goes back and forth: that of the client's CONNECT.
     pub(super) version: Version,
     pub(super) outbox: Outbox,
@@ -88,10 +93,11 @@ impl State {
 }
 
 impl Connection {
-    pub(super) fn new(generation: u32, now: Instant) -> Self {
+    pub(super) fn new(generation: u32, origin: Origin, now: Instant) -> Self {
         Self {
             generation,
             state: State::Handshake,
+            meter: origin.block().map(|_| Meter::default()),
             version: Version::default(),
             outbox: Outbox::default(),
             held: None,
@@ -219,6 +225,14 @@ impl Connection {
     }
 }
 
+/// The connections whose CONNECT has not come or has not been answered, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Unconnected {
+    /// Some of them may have gone on since.
+    pub(super) arrived: VecDeque<ConnectionId>,
+    pub(super) count: usize,
+}
+
 /// The bytes for one connection, appended here and written elsewhere.
 ///
 /// Who takes them has the right to write until there are none left; meanwhile bytes are only
@@ -293,7 +307,7 @@ mod tests {
         let mut connect = Connect::default();
         connect.properties.request_problem_information = wants_reasons;
         connect.properties.maximum_packet_size = NonZeroU32::new(maximum as u32);
-        let mut connection = Connection::new(0, Instant::from_nanos(0));
+        let mut connection = Connection::new(0, Origin::Local, Instant::from_nanos(0));
         connection.speak_as(&connect);
         connection.accept(SessionId::new(0), &connect, &Limits::default());
         match packet.clone() {

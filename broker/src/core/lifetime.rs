@@ -27,6 +27,7 @@ impl Core {
                 Timer::Handshake(id) => self.check_handshake(id),
                 Timer::KeepAlive(id) => self.check_keep_alive(id, now),
                 Timer::Stuck(id) => self.check_stuck(id, now),
+                Timer::Allowance(id) => self.resume_reading(id),
                 Timer::Will(id, epoch) if self.is_away(id, epoch) => {
                     self.publish_will(id, now);
                     self.save_session(id);
@@ -53,6 +54,7 @@ impl Core {
     fn has_meaning(&self, timer: Timer) -> bool {
         match timer {
             Timer::Handshake(id) => self.is_before_connack(id),
+            Timer::Allowance(id) => self.state(id).is_some(),
             Timer::KeepAlive(id) => matches!(self.state(id), Some(State::Open(_))),
             Timer::Stuck(id) => self.holds_somebody(id),
             Timer::Will(id, epoch) | Timer::SessionExpiry(id, epoch) => self.is_away(id, epoch),
@@ -72,7 +74,7 @@ impl Core {
         }
     }
 
-    fn is_before_connack(&self, id: ConnectionId) -> bool {
+    pub(super) fn is_before_connack(&self, id: ConnectionId) -> bool {
         self.state(id).is_some_and(State::is_before_connack)
     }
 

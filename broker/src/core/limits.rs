@@ -52,11 +52,25 @@ limits! {
     /// How many connections there are, at most; a further one is closed at once. The shell sees to
     /// this, which knows of connections before they say anything.
     maximum_connections: usize = 65_536,
+    /// How many connections of one address, or of one IPv6 network of 64 bits, there are, at most;
+    /// a further one is closed at once. Connections of this machine are not counted.
+    maximum_connections_per_address: usize = 32,
+    /// How many connections come from one address in a second, at most; further ones are closed at
+    /// once.
+    maximum_arrivals_per_address: u32 = 32,
+    /// How many connections have not said who they are, at most; for a further one that which has
+    /// taken longest is closed.
+    maximum_unconnected: usize = 2000,
     /// How long a connection may take until its CONNECT is complete and its client has proved who
     /// it is.
     connect_timeout: Duration = Duration::from_secs(10),
     /// The largest CONNECT, in bytes.
     maximum_connect_size: usize = 16 * 1024,
+    /// How many packets a client sends in a second, acknowledgements aside, before it is read no
+    /// further for a while. Clients of this machine are not measured.
+    maximum_requests_per_second: u32 = 500,
+    /// How many bytes a client sends in a second, before it is read no further for a while.
+    maximum_bytes_per_second: u32 = 1024 * 1024,
     /// The largest packet, in bytes; announced in CONNACK, exceeding it is 0x95.
     maximum_packet_size: u32 = 1024 * 1024,
     /// The longest client id, in bytes; exceeding it is 0x85. Of 23 bytes it may be in any case.
@@ -89,9 +103,17 @@ limits! {
     maximum_queued_bytes: usize = 1024 * 1024,
     /// How many bytes wait to be written to one client before QoS 0 messages are dropped.
     maximum_outbox: usize = 1024 * 1024,
+    /// How long a client may take nothing of what is sent to it, and not even acknowledge the bytes,
+    /// until the system ends the connection. The shell sees to this.
+    write_timeout: Duration = Duration::from_secs(30),
     /// How many retained messages there are, at most; a further one is refused with 0x97, as is
     /// a subscription of a session in which more of them wait.
     maximum_retained_messages: usize = 10_000,
+    /// The largest message that is retained, topic and properties included; a larger one is refused
+    /// with 0x97.
+    maximum_retained_size: usize = 64 * 1024,
+    /// How many bytes of messages are retained, at most; one beyond is refused with 0x97.
+    maximum_retained_bytes: usize = 64 * 1024 * 1024,
     /// The longest a session outlives its connection; longer wishes are cut to it.
     maximum_session_expiry: Duration = Duration::from_secs(7 * 24 * 60 * 60),
     /// How many sessions there are, at most; a further one is refused with 0x97.

@@ -14,6 +14,7 @@
 //! | `subscribe` | SUBSCRIBE and UNSUBSCRIBE |
 //! | `lifetime` | timers: keep alive, wills, the end of sessions |
 //! | `room_clock` | the clock at `$clock/now` |
+//! | `origin`, `rate` | where a connection is from, how much it sends |
 //! | `route` | whom the messages of a topic go to |
 //! | `router`, `retained`, `session`, `connection`, `message` | what is kept |
 
@@ -24,9 +25,11 @@ mod deliver;
 mod lifetime;
 pub mod limits;
 pub mod message;
+pub mod origin;
 mod pressure;
 mod publish;
 mod queue;
+pub mod rate;
 mod retained;
 mod room_clock;
 mod route;
@@ -39,6 +42,7 @@ pub mod time;
 mod timers;
 
 use std::collections::{HashMap, VecDeque};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use mqtt_protocol::{
@@ -49,8 +53,9 @@ use slab::Slab;
 use self::authentication::Checks;
 pub use self::authentication::{Access, NonceSecret};
 pub use self::connection::ConnectionId;
-use self::connection::{Connection, SpareBuffers, State, WriteRight};
+use self::connection::{Connection, SpareBuffers, State, Unconnected, WriteRight};
 use self::limits::Limits;
+use self::origin::Origin;
 use self::retained::Retained;
 use self::route::Route;
 use self::router::Router;
@@ -128,6 +133,7 @@ pub struct Core {
     /// Counts the nonces.
     nonces: u64,
     checks: Checks,
+    unconnected: Unconnected,
     router: Router,
     retained: Retained,
     /// Whether a timer for expired retained messages is set.
@@ -160,6 +166,7 @@ impl Core {
             assigned_client_ids: 0,
             nonces: 0,
             checks: Checks::default(),
+            unconnected: Unconnected::default(),
             router: Router::default(),
             retained: Retained::default(),
             retained_expiry_is_set: false,
@@ -180,26 +187,36 @@ impl Core {
         self.redirect_to = Some(server.into());
     }
 
-    /// A client has connected; nothing was received yet.
+    /// A client of this machine has connected; nothing was received yet.
     pub fn open(&mut self, now: Instant) -> ConnectionId {
+        self.open_from(Origin::Local, now)
+    }
+
+    /// A client has connected; nothing was received yet.
+    pub fn open_from(&mut self, origin: Origin, now: Instant) -> ConnectionId {
         self.generation = self.generation.wrapping_add(1);
-        let index = self.connections.insert(Connection::new(self.generation, now));
+        let index = self.connections.insert(Connection::new(self.generation, origin, now));
         let id = ConnectionId { index: index as u32, generation: self.generation };
         self.set_timer(now + self.config.limits.connect_timeout, Timer::Handshake(id));
+        self.wait_for_connect(id);
         id
     }
 
     /// Bytes have come in: the packets at their front are handled.
     pub fn receive(&mut self, from: ConnectionId, bytes: &[u8], now: Instant) -> Received {
         self.pressed = None;
-        let (consumed, needed) = self.receive_packets(from, bytes, now);
-        Received { consumed, needed, is_held: self.hold(from, now) }
+        let allowance = self.allowance(from, now);
+        let mut left = allowance;
+        let (consumed, needed) = self.receive_packets(from, bytes, &mut left, now);
+        let resumes_at = self.measure(from, [allowance, left], consumed, now);
+        Received { consumed, needed, is_held: self.hold(from, resumes_at, now) }
     }
 
     fn receive_packets(
         &mut self,
         from: ConnectionId,
         bytes: &[u8],
+        allowance: &mut u32,
         now: Instant,
     ) -> (usize, usize) {
         let mut consumed = 0;
@@ -210,7 +227,8 @@ impl Core {
                     self.hear(from, now);
                     self.handle_packet(from, &packet, bytes, now);
                     consumed += length;
-                    if self.pressed.is_some() {
+                    *allowance -= u32::from(is_request(bytes));
+                    if self.pressed.is_some() || *allowance == 0 {
                         return (consumed, usize::MAX);
                     }
                 }
@@ -448,6 +466,13 @@ impl Core {
             self.outputs.push_back(Output::Flush(id));
         }
     }
+}
+
+/// Whether a packet is not an acknowledgement, which others have caused.
+fn is_request(bytes: &[u8]) -> bool {
+    const ACKNOWLEDGEMENTS: RangeInclusive<u8> =
+        PacketType::PubAck as u8..=PacketType::PubComp as u8;
+    !bytes.first().is_some_and(|first| ACKNOWLEDGEMENTS.contains(&(first >> 4)))
 }
 
 fn protocol_error(detail: &'static str) -> DecodeError {

@@ -3,6 +3,7 @@
 //! A client is held, that is, no more is read from it, while
 //! - it does not take the answers to what it asked;
 //! - its password is being checked;
+//! - it has sent more than the limits allow it in a second;
 //! - a message of its own has met a receiver for whom much waits, and who still reads.
 //!
 //! A receiver that takes nothing for a while is stuck and holds nobody: what no longer fits its
@@ -39,12 +40,21 @@ pub(super) fn is_felt(connection: &Connection, limits: &Limits) -> bool {
 
 impl Core {
     /// Whether a client that was just heard is held, until [`Output::Resume`].
-    pub(super) fn hold(&mut self, id: ConnectionId, now: Instant) -> bool {
+    pub(super) fn hold(
+        &mut self,
+        id: ConnectionId,
+        resumes_at: Option<Instant>,
+        now: Instant,
+    ) -> bool {
         let receiver = self.pressed.take();
         match self.state(id) {
             None | Some(State::Closing) => return false,
             Some(State::Checking) => return true,
             Some(_) => {}
+        }
+        if let Some(resumes_at) = resumes_at {
+            self.hold_until(id, resumes_at);
+            return true;
         }
         if self.owes_too_much(id) {
             self.connections[id.index()].held.get_or_insert_default().clients.push(id);
@@ -59,6 +69,35 @@ impl Core {
             self.set_timer(now + PATIENCE, Timer::Stuck(receiver));
         }
         true
+    }
+
+    /// How many requests of the client are heard before it is held.
+    pub(super) fn allowance(&self, id: ConnectionId, now: Instant) -> u32 {
+        let meter = self.connections.get(id.index()).and_then(|connection| connection.meter);
+        meter.map_or(u32::MAX, |meter| meter.allowance(&self.config.limits, now).max(1))
+    }
+
+    /// Counts what a client has sent; tells from when on it may send more, if that is too much.
+    pub(super) fn measure(
+        &mut self,
+        id: ConnectionId,
+        [allowance, left]: [u32; 2],
+        bytes: usize,
+        now: Instant,
+    ) -> Option<Instant> {
+        let limits = &self.config.limits;
+        let meter = self.connections.get_mut(id.index())?.meter.as_mut()?;
+        meter.count(allowance - left, bytes, limits, now);
+        let is_too_much = left == 0 || meter.is_out_of_bytes(limits, now);
+        is_too_much.then(|| meter.resumes_at())
+    }
+
+    /// Holds a client that sends too much. That it is not heard meanwhile is not its silence.
+    fn hold_until(&mut self, id: ConnectionId, resumes_at: Instant) {
+        if let Some(connection) = self.connection(id) {
+            connection.last_heard = resumes_at;
+            self.set_timer(resumes_at, Timer::Allowance(id));
+        }
     }
 
     /// Whether so much waits to be written that no more should be read from the client: it asks

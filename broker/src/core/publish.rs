@@ -110,13 +110,12 @@ impl Core {
             }
             return true;
         }
-        let is_full = self.retained.len() >= self.config.limits.maximum_retained_messages;
-        if is_full && !self.retained.contains(topic) {
-            return false;
-        }
         let mut message = message.to_message(now);
         message.publisher = self.session(from).map(|session| Box::new(session.publisher()));
         let message = Arc::new(message);
+        if !self.retained.has_room(&message, &self.config.limits) {
+            return false;
+        }
         self.store(Change::Retained(message.clone()));
         self.keep_retained(message, now);
         true

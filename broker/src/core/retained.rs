@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use mqtt_protocol::{TopicFilter, TopicName};
 
+use super::limits::Limits;
 use super::message::Message;
 use super::time::Instant;
 
@@ -13,6 +14,8 @@ use super::time::Instant;
 #[derive(Debug, Default)]
 pub(super) struct Retained {
     messages: BTreeMap<Box<str>, Arc<Message>>,
+    /// The sum of their sizes.
+    bytes: usize,
 }
 
 impl Retained {
@@ -20,18 +23,31 @@ impl Retained {
         self.messages.len()
     }
 
-    pub(super) fn contains(&self, name: TopicName<'_>) -> bool {
-        self.messages.contains_key(name.as_str())
+    /// Whether there is room for a message, in place of its topic's earlier one.
+    pub(super) fn has_room(&self, message: &Message, limits: &Limits) -> bool {
+        let earlier = self.messages.get(message.topic().as_str());
+        let bytes = self.bytes - earlier.map_or(0, |earlier| earlier.size()) + message.size();
+        message.size() <= limits.maximum_retained_size
+            && (earlier.is_some() || self.messages.len() < limits.maximum_retained_messages)
+            && bytes <= limits.maximum_retained_bytes
     }
 
     /// Keeps the message in place of the topic's earlier one. [MQTT-3.3.1-5]
     pub(super) fn set(&mut self, message: Arc<Message>) {
-        self.messages.insert(message.topic().as_str().into(), message);
+        self.bytes += message.size();
+        let earlier = self.messages.insert(message.topic().as_str().into(), message);
+        self.bytes -= earlier.map_or(0, |earlier| earlier.size());
     }
 
     /// Forgets the topic's message; tells whether there was one. [MQTT-3.3.1-6]
     pub(super) fn clear(&mut self, name: TopicName<'_>) -> bool {
-        self.messages.remove(name.as_str()).is_some()
+        self.remove(name.as_str())
+    }
+
+    fn remove(&mut self, topic: &str) -> bool {
+        let removed = self.messages.remove(topic);
+        self.bytes -= removed.as_ref().map_or(0, |removed| removed.size());
+        removed.is_some()
     }
 
     /// The messages of all topics the filter is for; expired ones are left out.
@@ -61,7 +77,7 @@ impl Retained {
             .map(|(topic, _)| topic.clone())
             .collect();
         for topic in &expired {
-            self.messages.remove(topic);
+            self.remove(topic);
         }
         expired
     }

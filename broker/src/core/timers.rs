@@ -15,6 +15,8 @@ pub(super) enum Timer {
     Handshake(ConnectionId),
     /// The client has to have been heard.
     KeepAlive(ConnectionId),
+    /// A client that has sent too much may send more.
+    Allowance(ConnectionId),
     /// The client has to have taken something, or holds nobody any more.
     Stuck(ConnectionId),
     /// The will of a session without connection is to be published, if the epoch is still this.

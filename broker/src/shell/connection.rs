@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
+use super::addresses::Place;
 use super::hub::Hub;
 use super::wire::{Call, Wire};
 use crate::core::{ConnectionId, Taken};
@@ -34,6 +35,8 @@ pub(super) struct Client<S> {
     id: ConnectionId,
     wire: Arc<Wire>,
     stream: S,
+    /// Held as long as the connection lasts.
+    _place: Place,
     /// The beginning of a packet whose end has not come.
     partial: Vec<u8>,
     /// Whether no more is read for the time being.
@@ -59,12 +62,19 @@ enum Writing {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
-    pub(super) fn new(hub: Arc<Hub>, id: ConnectionId, wire: Arc<Wire>, stream: S) -> Self {
+    pub(super) fn new(
+        hub: Arc<Hub>,
+        id: ConnectionId,
+        wire: Arc<Wire>,
+        stream: S,
+        place: Place,
+    ) -> Self {
         Self {
             hub,
             id,
             wire,
             stream,
+            _place: place,
             partial: Vec::new(),
             is_held: false,
             writing: Writing::Idle,

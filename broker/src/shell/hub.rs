@@ -11,6 +11,7 @@ use tokio::time::Instant as ShellInstant;
 use super::checks::Checks;
 use super::socket::Socket;
 use super::wire::{Call, Wire};
+use crate::core::origin::Origin;
 use crate::core::time::Instant;
 use crate::core::{Change, ConnectionId, Core, Output, Received, Taken};
 use crate::store::Writer;
@@ -97,11 +98,12 @@ impl Hub {
     pub(super) fn open(
         &self,
         socket: Option<Socket>,
+        origin: Origin,
         accepted: Instant,
     ) -> (ConnectionId, Arc<Wire>) {
         let wire = Arc::new(Wire::new(socket));
         let mut state = self.lock();
-        let id = state.core.open(accepted);
+        let id = state.core.open_from(origin, accepted);
         if state.wires.len() <= id.index() {
             state.wires.resize(id.index() + 1, None);
         }

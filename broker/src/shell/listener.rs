@@ -6,20 +6,20 @@ use std::net::SocketAddr;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use rustix::net::sockopt;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::time::timeout_at;
 use tokio_rustls::TlsAcceptor;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use super::address::{Address, Scheme, resolve};
 use super::connection::Client;
+use super::door::{Arriving, Terms, Visit};
 use super::hub::Hub;
-use super::network::Network;
 use super::proxy::ProxyError;
 use super::socket::{Plain, Socket};
 use super::{proxy, websocket};
@@ -28,6 +28,12 @@ use crate::core::time::Instant;
 /// How long to wait when there are no descriptors left for a new connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// After how much silence the system looks whether the client's machine is still there, which a
+/// client without keep alive would never show; how often, and how many times in vain.
+const SILENCE: Duration = Duration::from_secs(300);
+const PROBE_INTERVAL: Duration = Duration::from_secs(30);
+const PROBES: u32 = 4;
+
 /// A socket that listens for connections that lose nothing and keep the order. [MQTT-4.2-1]
 #[derive(Debug)]
 pub(super) enum Listener {
@@ -35,53 +41,12 @@ pub(super) enum Listener {
     Unix { socket: UnixListener, path: PathBuf },
 }
 
-/// What connections of a listener need to know.
-#[derive(Debug)]
-pub(super) struct Terms {
-    /// Peers that are proxies, which say who a connection is really from.
-    pub(super) proxies: Vec<Network>,
-    /// How many connections there are, at most.
-    pub(super) maximum_connections: usize,
-    /// How many of them have not come to their first MQTT byte.
-    pub(super) arriving: AtomicUsize,
-    /// How long the handshakes before CONNECT may take.
-    pub(super) handshake_timeout: Duration,
-    /// The largest packet, in bytes.
-    pub(super) maximum_packet_size: usize,
-}
-
-impl Terms {
-    /// Whether there may be one more connection.
-    fn have_place(&self, hub: &Hub) -> bool {
-        let count = hub.connection_count() + self.arriving.load(Ordering::Relaxed);
-        if count >= self.maximum_connections {
-            debug!("closed a connection: there are as many as there may be");
-        }
-        count < self.maximum_connections
-    }
-}
-
-/// Counts a connection that has not come to its first MQTT byte.
-struct Arriving(Arc<Terms>);
-
-impl Arriving {
-    fn count(terms: &Arc<Terms>) -> Self {
-        terms.arriving.fetch_add(1, Ordering::Relaxed);
-        Self(terms.clone())
-    }
-}
-
-impl Drop for Arriving {
-    fn drop(&mut self) {
-        self.0.arriving.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 impl Listener {
     /// Listens at all addresses the URL stands for.
     pub(super) async fn bind(
         address: &Address,
         tls: Option<Arc<ServerConfig>>,
+        write_timeout: Duration,
     ) -> io::Result<Vec<Self>> {
         match address {
             Address::Unix(path) => {
@@ -93,6 +58,7 @@ impl Listener {
                 let mut listeners = Vec::new();
                 for address in resolve(host, *port)? {
                     let socket = TcpListener::bind(address).await?;
+                    give_up_on_the_gone(&socket, write_timeout)?;
                     listeners.push(Self::Network { scheme: *scheme, socket, tls: tls.clone() });
                 }
                 Ok(listeners)
@@ -121,10 +87,24 @@ impl Listener {
 
     /// Accepts connections for ever.
     pub(super) async fn accept_all(self, hub: Arc<Hub>, terms: Arc<Terms>) {
+        let mut is_failing = false;
         loop {
-            if let Err(error) = self.accept(&hub, &terms).await {
-                warn!(%error, listener = self.url(), "cannot accept a connection");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+            match self.accept(&hub, &terms).await {
+                Ok(()) if is_failing => {
+                    info!(listener = self.url(), "can accept connections again");
+                    is_failing = false;
+                }
+                Ok(()) => {}
+                // The client has given up while it waited.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) => {
+                    terms.turned_away.not_accepted.count();
+                    if !is_failing {
+                        warn!(%error, listener = self.url(), "cannot accept connections");
+                    }
+                    is_failing = true;
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
             }
         }
     }
@@ -142,25 +122,32 @@ impl Listener {
                     // The client is gone already, which is no reason to keep others waiting.
                     return Ok(());
                 }
-                let arrival = Arrival {
-                    accepted: hub.now(),
-                    deadline: tokio::time::Instant::now() + terms.handshake_timeout,
-                    hub,
-                    terms: Arriving::count(terms),
-                    scheme: *scheme,
-                    tls: tls.clone(),
-                };
-                if *scheme == Scheme::Mqtt && !arrival.is_from_proxy(peer) {
-                    debug!(%peer, "accepted");
-                    serve_tcp(arrival.hub, stream, arrival.accepted);
-                } else {
-                    tokio::spawn(arrival.welcome(stream, peer));
+                let accepted = hub.now();
+                let is_from_proxy = terms.is_proxy(peer);
+                let visit = if is_from_proxy { None } else { terms.visit(peer, accepted) };
+                match visit {
+                    None if !is_from_proxy => {}
+                    Some(visit) if *scheme == Scheme::Mqtt => serve_tcp(hub, stream, visit),
+                    visit => {
+                        let arrival = Arrival {
+                            accepted,
+                            visit,
+                            deadline: tokio::time::Instant::now() + terms.limits.connect_timeout,
+                            hub,
+                            terms: Arriving::count(terms),
+                            scheme: *scheme,
+                            tls: tls.clone(),
+                        };
+                        let handshake = tokio::spawn(arrival.welcome(stream, peer));
+                        terms.wait_for(handshake.abort_handle());
+                    }
                 }
             }
             Self::Unix { socket, .. } => {
                 let (stream, _) = socket.accept().await?;
                 if terms.have_place(&hub) {
-                    serve_unix(hub, stream);
+                    let visit = Visit::local(hub.now());
+                    serve_unix(hub, stream, visit);
                 }
             }
         }
@@ -189,33 +176,32 @@ fn remove_stale_socket(path: &Path) -> io::Result<()> {
     }
 }
 
-fn serve_unix(hub: Arc<Hub>, stream: UnixStream) {
+fn serve_unix(hub: Arc<Hub>, stream: UnixStream, visit: Visit) {
     let (reader, writer) = stream.into_split();
-    let accepted = hub.now();
-    serve_plain(hub, Socket::Unix(writer), reader, accepted);
+    serve_plain(hub, Socket::Unix(writer), reader, visit);
 }
 
-fn serve_tcp(hub: Arc<Hub>, stream: TcpStream, accepted: Instant) {
+fn serve_tcp(hub: Arc<Hub>, stream: TcpStream, visit: Visit) {
     let (reader, writer) = stream.into_split();
-    serve_plain(hub, Socket::Tcp(writer), reader, accepted);
+    serve_plain(hub, Socket::Tcp(writer), reader, visit);
 }
 
-fn serve_plain<R>(hub: Arc<Hub>, socket: Socket, reader: R, accepted: Instant)
+fn serve_plain<R>(hub: Arc<Hub>, socket: Socket, reader: R, visit: Visit)
 where
     R: AsyncRead + Unpin + Send + 'static,
 {
-    let (id, wire) = hub.open(Some(socket), accepted);
+    let (id, wire) = hub.open(Some(socket), visit.origin, visit.accepted);
     let stream = Plain { reader, wire: wire.clone() };
-    tokio::spawn(Client::new(hub, id, wire, stream));
+    tokio::spawn(Client::new(hub, id, wire, stream, visit.place));
 }
 
 /// Serves a client on a stream that only its own task writes to.
-fn serve_own<S>(hub: Arc<Hub>, stream: S, accepted: Instant)
+fn serve_own<S>(hub: Arc<Hub>, stream: S, visit: Visit)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (id, wire) = hub.open(None, accepted);
-    tokio::spawn(Client::new(hub, id, wire, stream));
+    let (id, wire) = hub.open(None, visit.origin, visit.accepted);
+    tokio::spawn(Client::new(hub, id, wire, stream, visit.place));
 }
 
 /// A connection from its first byte to its first MQTT byte.
@@ -223,6 +209,8 @@ struct Arrival {
     hub: Arc<Hub>,
     terms: Arriving,
     accepted: Instant,
+    /// Who comes; of a proxy's connection that is to be heard.
+    visit: Option<Visit>,
     /// When all handshakes before CONNECT have to be over.
     deadline: tokio::time::Instant,
     scheme: Scheme,
@@ -232,27 +220,25 @@ struct Arrival {
 impl Arrival {
     /// Serves the client, whoever it is from, in a task of its own: one that is served holds
     /// nothing of what came before.
-    async fn welcome(self, mut stream: TcpStream, peer: SocketAddr) {
-        let Some(client) = self.find_client(&mut stream, peer).await else { return };
-        debug!(peer = %client, "accepted");
+    async fn welcome(mut self, mut stream: TcpStream, peer: SocketAddr) {
+        let known = self.visit.take();
+        let visit = match known {
+            Some(visit) => Some(visit),
+            None => self.find_client(&mut stream, peer).await,
+        };
+        let Some(visit) = visit else { return };
         match (self.scheme, self.tls.clone()) {
-            (Scheme::Mqtt, _) => serve_tcp(self.hub, stream, self.accepted),
-            (_, Some(tls)) => self.shake_hands(tls, stream, client).await,
-            (_, None) => self.serve_above_tls(stream, client).await,
+            (Scheme::Mqtt, _) => serve_tcp(self.hub, stream, visit),
+            (_, Some(tls)) => self.shake_hands(tls, stream, visit).await,
+            (_, None) => self.serve_above_tls(stream, visit).await,
         }
     }
 
-    fn is_from_proxy(&self, peer: SocketAddr) -> bool {
-        self.terms.0.proxies.iter().any(|proxy| proxy.contains(peer.ip()))
-    }
-
-    /// The address the connection is from: its peer's, or what a proxy says, which has to.
-    async fn find_client(&self, stream: &mut TcpStream, peer: SocketAddr) -> Option<SocketAddr> {
-        if !self.is_from_proxy(peer) {
-            return Some(peer);
-        }
+    /// The visit that a proxy says it is, which has to.
+    async fn find_client(&self, stream: &mut TcpStream, peer: SocketAddr) -> Option<Visit> {
+        let terms = self.terms.terms();
         match timeout_at(self.deadline, proxy::read(stream)).await {
-            Ok(Ok(client)) => return Some(client.unwrap_or(peer)),
+            Ok(Ok(client)) => return terms.visit(client.unwrap_or(peer), self.accepted),
             // A proxy may look whether the broker is there, and say nothing.
             Ok(Err(error @ ProxyError::Ended)) => {
                 debug!(proxy = %peer, "refused a connection: {error}");
@@ -260,30 +246,47 @@ impl Arrival {
             Ok(Err(error)) => warn!(proxy = %peer, "refused a connection: {error}"),
             Err(_) => warn!(proxy = %peer, "refused a connection: no PROXY header in time"),
         }
+        terms.turned_away.no_handshake.count();
         None
     }
 
-    async fn shake_hands(self, tls: Arc<ServerConfig>, stream: TcpStream, peer: SocketAddr) {
+    async fn shake_hands(self, tls: Arc<ServerConfig>, stream: TcpStream, visit: Visit) {
         let handshake = TlsAcceptor::from(tls).accept(stream);
         match timeout_at(self.deadline, handshake).await {
-            Ok(Ok(stream)) => self.serve_above_tls(stream, peer).await,
-            Ok(Err(error)) => debug!(%peer, %error, "no TLS handshake"),
-            Err(_) => debug!(%peer, "no TLS handshake in time"),
+            Ok(Ok(stream)) => return self.serve_above_tls(stream, visit).await,
+            Ok(Err(error)) => debug!(from = ?visit.origin, %error, "no TLS handshake"),
+            Err(_) => debug!(from = ?visit.origin, "no TLS handshake in time"),
         }
+        self.terms.terms().turned_away.no_handshake.count();
     }
 
-    async fn serve_above_tls<S>(self, stream: S, peer: SocketAddr)
+    async fn serve_above_tls<S>(self, stream: S, visit: Visit)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         if !self.scheme.is_websocket() {
-            return serve_own(self.hub, stream, self.accepted);
+            return serve_own(self.hub, stream, visit);
         }
-        let handshake = websocket::accept(stream, self.terms.0.maximum_packet_size);
+        let terms = self.terms.terms();
+        let maximum = terms.limits.maximum_packet_size as usize;
+        let handshake = websocket::accept(stream, maximum);
         match timeout_at(self.deadline, handshake).await {
-            Ok(Ok(stream)) => serve_own(self.hub, stream, self.accepted),
-            Ok(Err(error)) => debug!(%peer, %error, "no WebSocket handshake"),
-            Err(_) => debug!(%peer, "no WebSocket handshake in time"),
+            Ok(Ok(stream)) => return serve_own(self.hub, stream, visit),
+            Ok(Err(error)) => debug!(from = ?visit.origin, %error, "no WebSocket handshake"),
+            Err(_) => debug!(from = ?visit.origin, "no WebSocket handshake in time"),
         }
+        terms.turned_away.no_handshake.count();
     }
+}
+
+/// Has the system end connections, accepted here, to machines that are gone, and to clients that
+/// take nothing of what is sent to them.
+fn give_up_on_the_gone(socket: &TcpListener, write_timeout: Duration) -> io::Result<()> {
+    let millis = u32::try_from(write_timeout.as_millis()).unwrap_or(u32::MAX);
+    sockopt::set_tcp_user_timeout(socket, millis)?;
+    sockopt::set_socket_keepalive(socket, true)?;
+    sockopt::set_tcp_keepidle(socket, SILENCE)?;
+    sockopt::set_tcp_keepintvl(socket, PROBE_INTERVAL)?;
+    sockopt::set_tcp_keepcnt(socket, PROBES)?;
+    Ok(())
 }

@@ -6,8 +6,10 @@
 //! Encrypted and WebSocket connections are written by their own tasks alone.
 
 mod address;
+mod addresses;
 mod checks;
 mod connection;
+mod door;
 mod hub;
 mod listener;
 mod network;

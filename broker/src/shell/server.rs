@@ -6,15 +6,15 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, SystemTime};
 
 use tracing::info;
 
 use super::address::Address;
 use super::checks::Checks;
+use super::door::Terms;
 use super::hub::{Clock, Hub};
-use super::listener::{Listener, Terms};
+use super::listener::Listener;
 use super::network::Network;
 use super::tls::{TlsError, TlsFiles};
 use crate::core::limits::Limits;
@@ -80,17 +80,11 @@ impl Server {
         // A port in use is found out before the store is touched.
         let mut listeners = Vec::new();
         for address in &addresses {
-            listeners.extend(listen(address, options.tls.as_ref()).await?);
+            listeners.extend(listen(address, &options).await?);
         }
         let (hub, checks) = open_hub(&options, users)?;
         let hub = Arc::new(hub);
-        let terms = Terms {
-            proxies: options.proxies,
-            maximum_connections: options.limits.maximum_connections,
-            arriving: AtomicUsize::new(0),
-            handshake_timeout: options.limits.connect_timeout,
-            maximum_packet_size: options.limits.maximum_packet_size as usize,
-        };
+        let terms = Terms::new(options.limits, options.proxies);
         Ok(Self { hub, checks, listeners, terms: Arc::new(terms) })
     }
 
@@ -132,16 +126,17 @@ fn refuse_open_doors(addresses: &[Address]) -> Result<(), StartError> {
     Ok(())
 }
 
-async fn listen(address: &Address, tls: Option<&TlsFiles>) -> Result<Vec<Listener>, StartError> {
+async fn listen(address: &Address, options: &Options) -> Result<Vec<Listener>, StartError> {
     let config = match address {
         Address::Network { scheme, .. } if scheme.is_encrypted() => {
-            let files = tls.ok_or_else(|| StartError::NoCertificate(address.clone()))?;
+            let files = options.tls.as_ref();
+            let files = files.ok_or_else(|| StartError::NoCertificate(address.clone()))?;
             let config = files.server_config(scheme.is_websocket());
             Some(Arc::new(config.map_err(StartError::Tls)?))
         }
         _ => None,
     };
-    let listeners = Listener::bind(address, config).await;
+    let listeners = Listener::bind(address, config, options.limits.write_timeout).await;
     listeners.map_err(|error| StartError::Listen(address.clone(), error))
 }
 
