@@ -53,10 +53,6 @@ impl Count {
     pub(super) fn count(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
-
-    pub(super) fn so_far(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
 }
 
 /// A connection that is let in.
