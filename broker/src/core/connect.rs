@@ -189,10 +189,8 @@ impl Core {
             connection.accept(id, connect, &limits);
             self.unconnected.count -= 1;
         }
-        if let Some(connection) = self.connection(from) {
-            if let Some(patience) = connection.patience {
-                self.set_timer(now + patience, Timer::KeepAlive(from));
-            }
+        if let Some(patience) = self.connection(from).and_then(|connection| connection.patience) {
+            self.set_timer(now + patience, Timer::KeepAlive(from));
         }
     }
 

@@ -26,8 +26,8 @@ impl Core {
             match timer {
                 Timer::Handshake(id) => self.check_handshake(id),
                 Timer::KeepAlive(id) => self.check_keep_alive(id, now),
-                Timer::Stuck(id) => self.check_stuck(id, now),
                 Timer::Allowance(id) => self.resume_reading(id),
+                Timer::Stuck(id) => self.check_stuck(id, now),
                 Timer::Will(id, epoch) if self.is_away(id, epoch) => {
                     self.publish_will(id, now);
                     self.save_session(id);
