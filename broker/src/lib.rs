@@ -15,6 +15,7 @@
 //! Deliberately absent: plugins, bridges, rules, a scripting language, a dashboard.
 #![forbid(unsafe_code)]
 
+pub mod access;
 pub mod core;
 pub mod shell;
 pub mod store;

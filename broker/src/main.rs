@@ -54,6 +54,16 @@ struct Arguments {
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
 
+    /// Let clients publish and receive only what this file allows, in the form of mosquitto's: a
+    /// line `user NAME`, then lines `topic [read|write|readwrite|deny] TOPIC`; `pattern ...` is for
+    /// all, with %u for the user and %c for the client id
+    #[arg(long, value_name = "FILE")]
+    acl_file: Option<PathBuf>,
+
+    /// Let this user see what the broker says of itself below $SYS; may be given several times
+    #[arg(long, value_name = "USER")]
+    administrator: Vec<String>,
+
     /// Take connections from this address or network for a proxy's, which say in the PROXY protocol
     /// of HAProxy, version 1 or 2, who they are really from; may be given several times
     #[arg(long, value_name = "NETWORK")]
@@ -123,6 +133,8 @@ fn main() -> ExitCode {
         tls,
         state_dir: arguments.state_dir,
         password_file: arguments.password_file,
+        acl_file: arguments.acl_file,
+        administrators: arguments.administrator,
         allow_anonymous: arguments.allow_anonymous,
         proxies: arguments.proxy_protocol_from,
         redirect_to: arguments.redirect_to,

@@ -41,7 +41,7 @@ fn quick_hash(password: &str) -> String {
 
 fn access() -> Access {
     let secret = NonceSecret([7; 32]);
-    Access { users: Some(USERS.clone()), allow_anonymous: false, secret }
+    Access { users: Some(USERS.clone()), allow_anonymous: false, secret, ..Access::default() }
 }
 
 fn broker() -> Broker {

@@ -22,22 +22,44 @@ use scram::{ClientProof, read_client_first};
 use super::connection::{Connection, State};
 use super::time::Instant;
 use super::{ConnectionId, Core, Output, protocol_error};
+use crate::access::{Administrators, Rules};
 use crate::users::{PasswordCheck, Users};
 
-/// Who may connect.
+/// Who may connect, and do what.
 #[derive(Clone, Debug)]
 pub struct Access {
     /// Who can prove to be somebody; without users, nobody can.
     pub users: Option<Arc<Users>>,
     /// Whether clients may connect that do not say who they are.
     pub allow_anonymous: bool,
+    /// What who is connected may do.
+    pub rules: Arc<Rules>,
     /// Random bytes that nobody else knows; nonces are made of them.
     pub secret: NonceSecret,
 }
 
 impl Default for Access {
+    /// Everybody, and everything.
     fn default() -> Self {
-        Self { users: None, allow_anonymous: true, secret: NonceSecret::default() }
+        let rules = Rules { administrators: Administrators::Everybody, ..Rules::default() };
+        Self {
+            users: None,
+            allow_anonymous: true,
+            rules: Arc::new(rules),
+            secret: NonceSecret::default(),
+        }
+    }
+}
+
+impl Access {
+    /// Whether who was let in by the former rules would be again: with the same password, or as
+    /// nobody.
+    pub(super) fn still_admits(&self, user: Option<&str>, former: &Self) -> bool {
+        let Some(user) = user else { return self.allow_anonymous };
+        let line =
+            |access: &Self| access.users.as_ref()?.user(&access.rules.account(user)).cloned();
+        let known = line(self);
+        known.is_some() && known == line(former)
     }
 }
 
@@ -131,7 +153,7 @@ impl Core {
             return self.reject(from, now);
         };
         let user: Arc<str> = opening.user_name().into();
-        let keys = users.keys(&user);
+        let keys = users.keys(&self.config.access.rules.account(&user));
         let Ok((proof, challenge)) = opening.challenge(keys, &self.nonce()) else {
             return self.reject(from, now);
         };
@@ -260,7 +282,9 @@ impl Core {
     fn queue_check(&mut self, from: ConnectionId, users: &Users, connect: &Connect<'_>) {
         let name = connect.user_name.map(Text::as_str);
         let check = name.zip(connect.password);
-        let check = check.and_then(|(name, password)| users.check(name, &password));
+        let check = check.and_then(|(name, password)| {
+            users.check(&self.config.access.rules.account(name), &password)
+        });
         let Some((user, check)) = name.zip(check) else {
             return self.refuse(from, ReasonCode::BadUserNameOrPassword);
         };

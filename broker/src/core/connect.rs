@@ -17,6 +17,7 @@ use super::subscribe::unroute;
 use super::time::Instant;
 use super::timers::Timer;
 use super::{Change, ConnectionId, Core, Output, protocol_error};
+use crate::access::Who;
 
 /// A Session Expiry Interval that means for ever.
 const NEVER: u32 = u32::MAX;
@@ -54,8 +55,9 @@ impl Core {
         // [MQTT-3.1.3-6] [MQTT-3.1.3-7] [MQTT-3.2.2-16]
         let assigned = connect.client_id.is_empty().then(|| self.assign_client_id());
         let client_id = assigned.as_deref().unwrap_or(&connect.client_id);
-        if !self.may_use(client_id, proved.user.as_deref()) {
-            return self.refuse(from, ReasonCode::ClientIdentifierNotValid);
+        let who = Who { user: proved.user.as_deref(), client_id };
+        if let Err(reason) = self.check_rights(who, connect) {
+            return self.refuse(from, reason);
         }
         let mut granted = self.grant(connect, assigned.as_deref());
         if let Some(connection) = self.connection(from) {
@@ -73,6 +75,7 @@ impl Core {
             self.begin_session(client_id, proved.user, connect.clean_start);
         self.attach(from, session, connect, now);
         self.accept(from, session_present, granted);
+        self.drop_forbidden_in_flight(session);
         self.resume(session, now);
     }
 
@@ -113,13 +116,6 @@ impl Core {
             return Err(ReasonCode::QuotaExceeded);
         }
         Ok(())
-    }
-
-    /// Whether the client id is free, or its session the user's: nobody takes over another's.
-    fn may_use(&self, client_id: &str, user: Option<&str>) -> bool {
-        let id = self.client_ids.get(client_id);
-        let session = id.and_then(|id| self.sessions.get(id.number() as usize));
-        session.is_none_or(|session| session.user.as_deref() == user)
     }
 
     /// A client id that no session has. [MQTT-3.2.2-16]

@@ -15,6 +15,7 @@ use super::router::Subscriber;
 use super::session::{Session, SessionId};
 use super::time::Instant;
 use super::{Core, pressure};
+use crate::access::Action;
 
 /// QoS 1 and 2 messages stay in the session while so many bytes wait to be written, because in
 /// an outbox they can neither expire nor be resumed.
@@ -117,14 +118,22 @@ impl Core {
         name: TopicName<'_>,
         publisher: Option<SessionId>,
     ) {
-        route.find(&self.router, name, publisher, |id| {
+        let is_connected = |id: SessionId| {
             let session = self.sessions.get(id.number() as usize);
             session.is_some_and(|session| session.connection.is_some())
-        });
+        };
+        if self.config.access.rules.leave_free(name.as_str()) {
+            return route.find(&self.router, name, publisher, |_| true, is_connected);
+        }
+        let may_receive = |id| self.may(id, Action::Receive, name.as_str());
+        route.find(&self.router, name, publisher, may_receive, is_connected);
     }
 
     /// Delivers a message to one session only, if it has subscribed to the topic.
     pub(super) fn deliver_to(&mut self, id: SessionId, message: &MessageView<'_>, now: Instant) {
+        if !self.may(id, Action::Receive, message.topic.as_str()) {
+            return;
+        }
         let Some(session) = self.session(id) else { return };
         let subscriptions = session.subscriptions.iter();
         let mut matching = subscriptions

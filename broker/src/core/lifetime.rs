@@ -9,6 +9,7 @@ use super::session::SessionId;
 use super::time::Instant;
 use super::timers::Timer;
 use super::{Change, ConnectionId, Core};
+use crate::access::Action;
 
 /// How often retained messages are looked through for expired ones. Those that are expired
 /// are not delivered in between either.
@@ -92,11 +93,14 @@ impl Core {
         self.disconnect(id, ReasonCode::KeepAliveTimeout, "silent beyond the keep alive", now);
     }
 
-    /// Publishes the will of a session and forgets it. [MQTT-3.1.2-8] [MQTT-3.1.2-10]
-    /// [MQTT-3.1.2-14] [MQTT-3.1.2-15]
+    /// Publishes the will of a session, if it still may be, and forgets it. [MQTT-3.1.2-8]
+    /// [MQTT-3.1.2-10] [MQTT-3.1.2-14] [MQTT-3.1.2-15]
     pub(super) fn publish_will(&mut self, id: SessionId, now: Instant) {
         let Some(will) = self.session(id).and_then(|session| session.will.take()) else { return };
         let mut message = will.message;
+        if !self.may(id, Action::Publish, message.topic().as_str()) {
+            return;
+        }
         message.expires = will.lifetime.map(|lifetime| now + lifetime);
         let message = message.view(now);
         if message.retain {

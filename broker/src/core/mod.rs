@@ -7,6 +7,7 @@
 //! | module | idea |
 //! | --- | --- |
 //! | `authentication` | who a client is |
+//! | `authorization` | what it may do |
 //! | `connect` | CONNECT, takeover, the end of a connection |
 //! | `publish` | messages that come in, and the QoS 1 and 2 steps of both directions |
 //! | `deliver` | messages that go out |
@@ -19,6 +20,7 @@
 //! | `router`, `retained`, `session`, `connection`, `message` | what is kept |
 
 mod authentication;
+mod authorization;
 mod connect;
 pub mod connection;
 mod deliver;

@@ -11,6 +11,7 @@ use super::session::SessionId;
 use super::time::Instant;
 use super::timers::Timer;
 use super::{Change, ConnectionId, Core, protocol_error, room_clock};
+use crate::access::Action;
 
 impl Core {
     pub(super) fn handle_publish(
@@ -80,6 +81,10 @@ impl Core {
             }
             if !self.config.limits.allow_topic(&message.topic) {
                 return ReasonCode::TopicNameInvalid;
+            }
+            // A route that is known was found for a topic that it might publish to.
+            if !self.may(id, Action::Publish, message.topic.as_str()) {
+                return ReasonCode::NotAuthorized;
             }
         }
         if message.retain && !self.retain(id, message, now) {

@@ -106,14 +106,19 @@ impl Queue {
         Some(queued)
     }
 
+    /// Drops what is not to be delivered any more.
+    pub(super) fn retain(&mut self, mut may_stay: impl FnMut(&Queued) -> bool) {
+        for Entry { queued, origin } in std::mem::take(self).entries {
+            if may_stay(&queued) {
+                self.add(queued, origin);
+            }
+        }
+    }
+
     /// Drops what is not kept for a client that is away.
     pub(super) fn drop_at_most_once(&mut self) {
         if self.at_most_once > 0 {
-            for Entry { queued, origin } in std::mem::take(self).entries {
-                if queued.qos > QoS::AtMostOnce {
-                    self.add(queued, origin);
-                }
-            }
+            self.retain(|queued| queued.qos > QoS::AtMostOnce);
         }
     }
 }

@@ -64,13 +64,14 @@ impl Route {
         self.generation == Some(router.generation()) && self.topic == name.as_str()
     }
 
-    /// Finds the recipients of a message. Of a group the member whose turn it is gets it, of those
-    /// that `is_connected` if there are any.
+    /// Finds the recipients of a message among those that `may_receive` it. Of a group the member
+    /// whose turn it is gets it, of those that `is_connected` if there are any.
     pub(super) fn find(
         &mut self,
         router: &Router,
         name: TopicName<'_>,
         publisher: Option<SessionId>,
+        may_receive: impl Fn(SessionId) -> bool,
         is_connected: impl Fn(SessionId) -> bool,
     ) {
         let recipients = &mut self.recipients;
@@ -83,12 +84,16 @@ impl Route {
             let wanted = subscribers.single().iter().filter(|subscriber| {
                 !(subscriber.no_local && Some(subscriber.session) == publisher)
             });
+            let wanted = wanted.filter(|subscriber| may_receive(subscriber.session));
             recipients.extend(wanted.map(|&subscriber| Recipient::new(subscriber, false)));
             // What a member does not finish stays in its session, and ends with it.
             // [MQTT-4.8.2-4] [MQTT-4.8.2-5]
             for group in subscribers.groups() {
                 is_lasting = false;
-                let member = group.choose(|member| is_connected(member.session));
+                let member = group.choose(
+                    |member| may_receive(member.session),
+                    |member| is_connected(member.session),
+                );
                 recipients.extend(member.map(|subscriber| Recipient::new(subscriber, true)));
             }
         });

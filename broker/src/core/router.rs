@@ -129,6 +129,11 @@ impl Router {
         }
     }
 
+    /// Makes all routes be found anew, because there are other rules.
+    pub(super) const fn forget_routes(&mut self) {
+        self.generation += 1;
+    }
+
     /// A number that is another one after each change.
     pub(super) const fn generation(&self) -> u64 {
         self.generation
@@ -256,12 +261,18 @@ impl Subscribers {
 }
 
 impl Group {
-    /// The member whose turn it is, of those that `suits` is true for; if for none, of all.
-    pub(super) fn choose(&self, suits: impl Fn(&Subscriber) -> bool) -> Option<Subscriber> {
+    /// The member whose turn it is, of those that `may` be chosen and `suits` is true for; if there
+    /// are none, of all that may.
+    pub(super) fn choose(
+        &self,
+        may: impl Fn(&Subscriber) -> bool,
+        suits: impl Fn(&Subscriber) -> bool,
+    ) -> Option<Subscriber> {
         let count = self.members.len();
         let order = (0..count).map(|step| (self.turn.get() + step) % count);
-        let chosen = order.clone().find(|&index| suits(&self.members[index]));
-        let index = chosen.or_else(|| order.clone().next())?;
+        let mut allowed = order.filter(|&index| may(&self.members[index]));
+        let chosen = allowed.clone().find(|&index| suits(&self.members[index]));
+        let index = chosen.or_else(|| allowed.next())?;
         self.turn.set(index + 1);
         self.members.get(index).copied()
     }
@@ -368,7 +379,8 @@ mod tests {
         for _ in 0..4 {
             router.matching(TopicName::new("a").unwrap(), |subscribers| {
                 assert!(subscribers.single().is_empty());
-                let member = subscribers.groups()[0].choose(|one| one.session.number() != 1);
+                let member =
+                    subscribers.groups()[0].choose(|_| true, |one| one.session.number() != 1);
                 chosen.push(member.unwrap().session.number());
             });
         }

@@ -10,6 +10,7 @@ use super::router::{Router, Subscriber};
 use super::session::{Options, SessionId};
 use super::time::Instant;
 use super::{ConnectionId, Core};
+use crate::access::Action;
 
 impl Core {
     /// Subscribes to each filter by itself and answers for all at once. [MQTT-3.8.4-1]
@@ -37,7 +38,7 @@ impl Core {
             if let Ok(is_new) = granted
                 && sends_retained(wish.filter, options.retain_handling, is_new)
             {
-                self.find_retained(wish.filter, options, now, &mut retained);
+                self.find_retained(session, wish.filter, options, now, &mut retained);
             }
         }
         self.answer(
@@ -103,6 +104,10 @@ impl Core {
         if !limits.allow_topic(filter.as_str()) {
             return Err(ReasonCode::TopicFilterInvalid);
         }
+        if !self.may(id, Action::Subscribe, filter.pattern()) {
+            return Err(ReasonCode::NotAuthorized);
+        }
+        let limits = &self.config.limits;
         let maximum = limits.maximum_subscriptions;
         let Some(session) = self.session(id) else { return Err(ReasonCode::UnspecifiedError) };
         let is_new = !session.subscriptions.contains(filter.as_str());
@@ -117,12 +122,15 @@ impl Core {
     /// Looks up the retained messages a subscription is for. [MQTT-3.3.1-9]
     fn find_retained(
         &self,
+        id: SessionId,
         filter: TopicFilter<'_>,
         options: Options,
         now: Instant,
         found: &mut Vec<Queued>,
     ) {
-        found.extend(self.retained.matching(filter, now).into_iter().map(|message| Queued {
+        let retained = self.retained.matching(filter, now).into_iter();
+        let allowed = retained.filter(|message| self.may_get_retained(id, message));
+        found.extend(allowed.map(|message| Queued {
             qos: message.qos.min(options.maximum_qos),
             retain: true,
             identifiers: options.identifier.into_iter().collect(),
@@ -162,7 +170,7 @@ impl Core {
 
     /// Ends the subscription with exactly this filter; what was begun for it goes on.
     /// [MQTT-3.10.4-1] [MQTT-3.10.4-2] [MQTT-3.10.4-3]
-    fn unsubscribe(&mut self, id: SessionId, filter: TopicFilter<'_>) -> ReasonCode {
+    pub(super) fn unsubscribe(&mut self, id: SessionId, filter: TopicFilter<'_>) -> ReasonCode {
         let Some(session) = self.session(id) else { return ReasonCode::UnspecifiedError };
         if !session.subscriptions.remove(filter.as_str()) {
             return ReasonCode::NoSubscriptionExisted;

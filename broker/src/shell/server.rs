@@ -17,6 +17,7 @@ use super::hub::{Clock, Hub};
 use super::listener::Listener;
 use super::network::Network;
 use super::tls::{TlsError, TlsFiles};
+use crate::access::{Acl, AclError, Administrators, Rules};
 use crate::core::limits::Limits;
 use crate::core::time::WallClock;
 use crate::core::{Access, Config, Core, NonceSecret};
@@ -37,6 +38,10 @@ pub struct Options {
     pub tls: Option<TlsFiles>,
     /// Who can log in; without a file, nobody.
     pub password_file: Option<PathBuf>,
+    /// Who may publish and receive what; without a file, everybody everything.
+    pub acl_file: Option<PathBuf>,
+    /// Users who may see what the broker says of itself.
+    pub administrators: Vec<String>,
     /// Whether clients may connect that do not say who they are: without a password file those
     /// from other machines, with one any at all.
     pub allow_anonymous: bool,
@@ -76,13 +81,13 @@ impl Server {
         if !options.allow_anonymous && options.password_file.is_none() {
             refuse_open_doors(&addresses)?;
         }
-        let users = options.password_file.as_deref().map(read_users).transpose()?;
+        let access = read_access(&options)?;
         // A port in use is found out before the store is touched.
         let mut listeners = Vec::new();
         for address in &addresses {
             listeners.extend(listen(address, &options).await?);
         }
-        let (hub, checks) = open_hub(&options, users)?;
+        let (hub, checks) = open_hub(&options, access)?;
         let hub = Arc::new(hub);
         let terms = Terms::new(options.limits, options.proxies);
         Ok(Self { hub, checks, listeners, terms: Arc::new(terms) })
@@ -155,15 +160,33 @@ fn read_users(path: &Path) -> Result<Arc<Users>, StartError> {
     Ok(Arc::new(users))
 }
 
-fn open_hub(options: &Options, users: Option<Arc<Users>>) -> Result<(Hub, Checks), StartError> {
+/// Who may connect, and do what.
+fn read_access(options: &Options) -> Result<Access, StartError> {
+    let users = options.password_file.as_deref().map(read_users).transpose()?;
+    let acl = options.acl_file.as_deref().map(read_acl).transpose()?;
+    let administrators = match options.administrators.as_slice() {
+        // Who can reach it then is on this machine.
+        [] if users.is_none() && !options.allow_anonymous => Administrators::Everybody,
+        names => Administrators::Users(names.iter().map(|name| name.as_str().into()).collect()),
+    };
+    let rules = Arc::new(Rules { acl, administrators, ..Rules::default() });
+    let mut secret = NonceSecret::default();
+    getrandom::fill(&mut secret.0).map_err(StartError::Random)?;
+    let allow_anonymous = options.allow_anonymous || users.is_none();
+    Ok(Access { users, allow_anonymous, rules, secret })
+}
+
+fn read_acl(path: &Path) -> Result<Acl, StartError> {
+    let acl = Acl::read(path).map_err(StartError::Acl)?;
+    info!(file = %path.display(), rules = acl.rule_count(), "read the ACL file");
+    Ok(acl)
+}
+
+fn open_hub(options: &Options, access: Access) -> Result<(Hub, Checks), StartError> {
     let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let clock = Clock::start(unix);
     let wall_clock = WallClock { unix, at: clock.beginning() };
     let run_id = random_id().map_err(StartError::Random)?;
-    let mut secret = NonceSecret::default();
-    getrandom::fill(&mut secret.0).map_err(StartError::Random)?;
-    let allow_anonymous = options.allow_anonymous || users.is_none();
-    let access = Access { users, allow_anonymous, secret };
     let limits = options.limits.clone();
     let mut core = Core::new(Config { limits, wall_clock, run_id, access });
     if let Some(server) = &options.redirect_to {
@@ -207,6 +230,8 @@ pub enum StartError {
     NoCertificate(Address),
     /// There are no users to be had.
     Users(UsersError),
+    /// There are no rules to be had.
+    Acl(AclError),
     /// Certificate or key cannot be used.
     Tls(TlsError),
     /// The store cannot be used.
@@ -230,6 +255,7 @@ impl fmt::Display for StartError {
                 write!(f, "{address} needs a certificate; say --tls-cert FILE and --tls-key FILE")
             }
             Self::Users(error) => error.fmt(f),
+            Self::Acl(error) => error.fmt(f),
             Self::Tls(error) => write!(f, "cannot use TLS: {error}"),
             Self::Store(directory, error) => {
                 write!(f, "cannot use the store in {}: {error}", directory.display())

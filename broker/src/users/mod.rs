@@ -64,6 +64,11 @@ impl Users {
         Ok(Self { by_name, decoy, decoy_iterations, secret })
     }
 
+    /// What is kept of a user.
+    pub fn user(&self, name: &str) -> Option<&User> {
+        self.by_name.get(name)
+    }
+
     /// How many there are.
     pub fn count(&self) -> usize {
         self.by_name.len()
