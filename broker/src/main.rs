@@ -3,12 +3,13 @@
 mod passwd;
 
 use std::io::{self, IsTerminal};
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::builder::styling::Styles;
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 use mqtt_broker::core::limits::Limits;
 use mqtt_broker::shell::{Address, Network, Options, Server, StartError, TlsFiles};
 use tokio::runtime::Builder;
@@ -78,6 +79,11 @@ struct Arguments {
     #[arg(long = "limit", value_name = "NAME=VALUE", value_parser = parse_limit)]
     limits: Vec<(String, String)>,
 
+    /// Tell over HTTP at this address, such as 127.0.0.1:9883, how the broker is: figures for
+    /// Prometheus at /metrics, and /healthz
+    #[arg(long, value_name = "ADDRESS")]
+    metrics_listen: Option<SocketAddr>,
+
     /// Serve nobody: tell clients to use this server, such as other.example:8883
     #[arg(long, value_name = "SERVER")]
     redirect_to: Option<String>,
@@ -86,9 +92,19 @@ struct Arguments {
     #[arg(long, value_name = "COUNT")]
     threads: Option<NonZeroUsize>,
 
+    /// Log lines for people, or one JSON object a line for machines
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+
     /// Log at this level: error, warn, info, debug or trace
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     log: EnvFilter,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
 }
 
 #[derive(Debug, Subcommand)]
@@ -117,12 +133,15 @@ fn main() -> ExitCode {
     if let Some(Command::Passwd(arguments)) = arguments.command {
         return passwd::run(&arguments);
     }
-    tracing_subscriber::fmt()
+    let log = tracing_subscriber::fmt()
         .with_env_filter(arguments.log)
         .with_ansi(io::stderr().is_terminal())
         .with_writer(io::stderr)
-        .with_target(false)
-        .init();
+        .with_target(false);
+    match arguments.log_format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().flatten_event(true).with_ansi(false).init(),
+    }
     let tls = arguments.tls_cert.zip(arguments.tls_key).map(|(certificate, key)| TlsFiles {
         certificate,
         key,
@@ -139,6 +158,7 @@ fn main() -> ExitCode {
         proxies: arguments.proxy_protocol_from,
         redirect_to: arguments.redirect_to,
         limits: limits(&arguments.limits),
+        metrics: arguments.metrics_listen,
     };
     let runtime = Builder::new_multi_thread()
         .worker_threads(arguments.threads.unwrap_or_else(default_threads).get())
@@ -183,6 +203,9 @@ async fn run(options: Options) -> Result<(), StartError> {
     let server = Server::start(options).await?;
     for url in server.urls() {
         info!("listening on {url}");
+    }
+    if let Some(address) = server.metrics_address() {
+        info!("figures are at http://{address}/metrics");
     }
     if !keeps_state {
         info!("keeping nothing across a restart; --state-dir DIR would");

@@ -4,7 +4,8 @@
 mod sockets;
 
 use std::fs;
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, SystemTime};
 
 use mqtt_broker::core::time::WallClock;
@@ -155,4 +156,84 @@ fn two_brokers_do_not_share_a_store() {
     let _first = Program::start(&["--state-dir", scratch.text()]);
     let second = ["--listen", "mqtt://127.0.0.1:0", "--state-dir", scratch.text()];
     assert_refused(&second, &[scratch.text()]);
+}
+
+/// What the broker says over HTTP about a path.
+fn get(address: SocketAddr, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: broker\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn it_tells_over_http_how_it_is() {
+    let arguments = ["--metrics-listen", "127.0.0.1:0", "--limit", "maximum-sessions=1"];
+    let mut broker = Program::start(&arguments);
+    let metrics = broker.log_line("figures are at http://");
+    let (_, address) = metrics.split_once("http://").unwrap();
+    let address = address.trim().strip_suffix("/metrics").unwrap().parse().unwrap();
+    let _client = Peer::connect(broker.address, &clean("a"));
+    let mut refused = Peer::open(broker.address);
+    refused.send(&Packet::Connect(clean("b")));
+    assert!(matches!(refused.receive(), Packet::ConnAck(_)));
+
+    let answer = get(address, "/metrics");
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200 OK"), "{head}");
+    for line in [
+        "# TYPE mqtt_broker_clients_connected gauge",
+        "mqtt_broker_clients_connected 1",
+        "mqtt_broker_connects_refused_total{reason=\"0x97\"} 1",
+        "mqtt_broker_connections_turned_away_total{reason=\"full\"} 0",
+    ] {
+        assert!(body.lines().any(|other| other == line), "{line:?} is not in {body}");
+    }
+    assert!(get(address, "/healthz").ends_with("\r\n\r\nok\n"));
+    assert!(get(address, "/").starts_with("HTTP/1.1 404 "));
+}
+
+/// Whatever clients call themselves, and whatever they say to prove it.
+#[test]
+fn the_log_has_what_clients_do_in_lines_without_secrets() {
+    let scratch = Scratch::new();
+    let users = scratch.path().join("users");
+    fs::write(&users, "").unwrap();
+    for format in ["text", "json"] {
+        let mut broker = Program::start(&[
+            "--log",
+            "trace",
+            "--log-format",
+            format,
+            "--allow-anonymous",
+            "--password-file",
+            users.to_str().unwrap(),
+        ]);
+        let name = "evil\n\u{1b}[31m WARN all is well";
+        let mut client = Peer::connect(broker.address, &clean(name));
+        client.publish("topic", b"PAYLOAD-OF-MINE");
+        client.send(&Packet::PingReq);
+        client.receive();
+        let mut stranger = Peer::open(broker.address);
+        stranger.send(&Packet::Connect(Connect {
+            user_name: Some(Text::new("ann").unwrap()),
+            password: Some(Binary::new(b"PASSWORD-OF-MINE").unwrap()),
+            ..clean("b")
+        }));
+        assert!(matches!(stranger.receive(), Packet::ConnAck(_)));
+        drop((client, stranger));
+        broker.terminate();
+        assert!(broker.wait().success());
+        let log = broker.rest_of_log();
+        assert!(!log.contains("-OF-MINE"), "{log}");
+        assert!(log.contains("refused a client"), "{log}");
+        assert!(log.lines().any(|line| line.contains("evil") && line.contains("all is well")));
+        assert!(!log.contains("\u{1b}"), "{log}");
+        for line in log.lines() {
+            let is_one = if format == "json" { line.starts_with('{') } else { line.contains("Z ") };
+            assert!(is_one, "{line}");
+        }
+    }
 }

@@ -12,6 +12,7 @@ use mqtt_protocol::{
 use super::authentication::Proved;
 use super::connection::State;
 use super::message::Message;
+use super::notice::Notice;
 use super::session::{Session, SessionId, StoredWill};
 use super::subscribe::unroute;
 use super::time::Instant;
@@ -85,6 +86,7 @@ impl Core {
         while self.unconnected.count > self.config.limits.maximum_unconnected {
             let Some(oldest) = self.unconnected.arrived.pop_front() else { break };
             if self.is_before_connack(oldest) {
+                self.tally.connects_crowded_out += 1;
                 self.close(oldest);
             }
         }
@@ -169,6 +171,7 @@ impl Core {
         if let Some(session) = self.session(id) {
             session.connection = Some(from);
             session.epoch = epoch;
+            session.dropped = 0;
             session.expiry = granted_expiry(asked.session_expiry_interval, &limits);
             let receive_maximum = asked.receive_maximum.map_or(u16::MAX, u16::from);
             session.outgoing.reconnect(receive_maximum.min(limits.maximum_in_flight));
@@ -221,6 +224,8 @@ impl Core {
         session_present: bool,
         properties: ConnAckProperties<'_>,
     ) {
+        self.tally.connects_accepted += 1;
+        self.note_connected(to);
         let connack = ConnAck { session_present, reason: ReasonCode::Success, properties };
         if let Some(connection) = self.connection(to) {
             connection.send_connack(connack);
@@ -236,6 +241,8 @@ impl Core {
 
     /// Answers a CONNECT that is not accepted. [MQTT-3.2.2-7] [MQTT-3.14.0-1]
     pub(super) fn refuse(&mut self, to: ConnectionId, reason: ReasonCode) {
+        self.tally.connects_refused.count(reason);
+        self.note_refused(reason);
         if let Some(connection) = self.connection(to) {
             connection.send_connack(ConnAck::refuse(reason));
         }
@@ -275,6 +282,8 @@ impl Core {
         if disconnect.reason == ReasonCode::Success {
             session.will = None;
         }
+        let reason = disconnect.reason;
+        self.note(id, |client_id| Notice::Left { client_id, reason });
         self.close(from);
         self.detach(id, now);
         Ok(())
@@ -309,6 +318,7 @@ impl Core {
     pub fn handle_closed(&mut self, id: ConnectionId, now: Instant) {
         let Some(connection) = self.connection(id) else { return };
         if let Some(session) = connection.session() {
+            self.note(session, Notice::Lost);
             self.detach(session, now);
         }
         self.relieve(id);
@@ -345,6 +355,7 @@ impl Core {
         detail: &str,
         now: Instant,
     ) {
+        self.tally.disconnects.count(reason);
         let Some(connection) = self.connection(id) else { return };
         let properties = DisconnectProperties {
             reason_string: Text::new(detail).ok(),
@@ -352,6 +363,7 @@ impl Core {
         };
         connection.send_disconnect(Disconnect { reason, properties });
         if let Some(session) = self.close(id) {
+            self.note(session, |client_id| Notice::Disconnected { client_id, reason });
             self.detach(session, now);
         }
     }

@@ -207,7 +207,10 @@ impl Core {
                 session.queue.push(queued, limits, source.now)
             }
         };
-        self.dropped += u64::from(!is_sent);
+        self.tally.messages_delivered += u64::from(is_sent);
+        if !is_sent {
+            self.count_dropped(recipient.session);
+        }
         if let Some(id) = connection_id {
             self.flush(id);
         }

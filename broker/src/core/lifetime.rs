@@ -28,6 +28,7 @@ impl Core {
                 Timer::Handshake(id) => self.check_handshake(id),
                 Timer::KeepAlive(id) => self.check_keep_alive(id, now),
                 Timer::Allowance(id) => self.resume_reading(id),
+                Timer::Figures => self.publish_figures(now),
                 Timer::Stuck(id) => self.check_stuck(id, now),
                 Timer::Will(id, epoch) if self.is_away(id, epoch) => {
                     self.publish_will(id, now);
@@ -59,7 +60,7 @@ impl Core {
             Timer::KeepAlive(id) => matches!(self.state(id), Some(State::Open(_))),
             Timer::Stuck(id) => self.holds_somebody(id),
             Timer::Will(id, epoch) | Timer::SessionExpiry(id, epoch) => self.is_away(id, epoch),
-            Timer::RetainedExpiry => true,
+            Timer::RetainedExpiry | Timer::Figures => true,
         }
     }
 
@@ -71,6 +72,7 @@ impl Core {
 
     fn check_handshake(&mut self, id: ConnectionId) {
         if self.is_before_connack(id) {
+            self.tally.connects_late += 1;
             self.close(id);
         }
     }

@@ -16,6 +16,7 @@
 //! | `lifetime` | timers: keep alive, wills, the end of sessions |
 //! | `room_clock` | the clock at `$clock/now` |
 //! | `origin`, `rate` | where a connection is from, how much it sends |
+//! | `tally`, `notice` | figures and words for the operator |
 //! | `route` | whom the messages of a topic go to |
 //! | `router`, `retained`, `session`, `connection`, `message` | what is kept |
 
@@ -27,6 +28,7 @@ mod deliver;
 mod lifetime;
 pub mod limits;
 pub mod message;
+pub mod notice;
 pub mod origin;
 mod pressure;
 mod publish;
@@ -40,6 +42,7 @@ pub mod session;
 mod snapshot;
 mod subscribe;
 mod subscriptions;
+pub mod tally;
 pub mod time;
 mod timers;
 
@@ -57,12 +60,14 @@ pub use self::authentication::{Access, NonceSecret};
 pub use self::connection::ConnectionId;
 use self::connection::{Connection, SpareBuffers, State, Unconnected, WriteRight};
 use self::limits::Limits;
+use self::notice::Notice;
 use self::origin::Origin;
 use self::retained::Retained;
 use self::route::Route;
 use self::router::Router;
 use self::session::{Session, SessionId};
 pub use self::snapshot::{Change, SavedSession};
+use self::tally::Tally;
 use self::time::{Instant, WallClock};
 use self::timers::{Timer, Timers};
 use crate::users::PasswordCheck;
@@ -94,6 +99,8 @@ pub enum Output {
     /// Find out, without holding up others, whether the password of a client is right, and tell
     /// with [`Core::handle_password_checked`].
     CheckPassword(ConnectionId, PasswordCheck),
+    /// Something for the log.
+    Note(Box<Notice>),
 }
 
 /// What the core made of some bytes.
@@ -151,8 +158,11 @@ pub struct Core {
     spare: SpareBuffers,
     /// A receiver for whom much waits has got more from the client that is being heard.
     pressed: Option<ConnectionId>,
-    /// QoS 0 messages that were dropped because their receiver did not read.
+    /// Messages that were dropped because their receiver did not read, or had too many waiting.
     dropped: u64,
+    tally: Tally,
+    /// Whether a timer for figures is set.
+    figures_are_due: bool,
 }
 
 impl Core {
@@ -180,6 +190,8 @@ impl Core {
             spare: SpareBuffers::default(),
             pressed: None,
             dropped: 0,
+            tally: Tally::default(),
+            figures_are_due: false,
         }
     }
 
@@ -210,6 +222,7 @@ impl Core {
         let allowance = self.allowance(from, now);
         let mut left = allowance;
         let (consumed, needed) = self.receive_packets(from, bytes, &mut left, now);
+        self.tally.bytes_received += consumed as u64;
         let resumes_at = self.measure(from, [allowance, left], consumed, now);
         Received { consumed, needed, is_held: self.hold(from, resumes_at, now) }
     }
@@ -379,6 +392,7 @@ impl Core {
         }
         outbox.right = WriteRight::Taken;
         *buffer = std::mem::take(&mut outbox.bytes);
+        self.tally.bytes_sent += buffer.len() as u64;
         Taken::Bytes
     }
 
@@ -397,6 +411,7 @@ impl Core {
             connection.outbox.right = WriteRight::Free;
             self.spare.take_back(gathered, self.connections.len());
         } else {
+            self.tally.bytes_sent += gathered.len() as u64;
             *buffer = gathered;
         }
     }

@@ -94,6 +94,7 @@ impl Core {
 
     /// Holds a client that sends too much. That it is not heard meanwhile is not its silence.
     fn hold_until(&mut self, id: ConnectionId, resumes_at: Instant) {
+        self.tally.clients_held += 1;
         if let Some(connection) = self.connection(id) {
             connection.last_heard = resumes_at;
             self.set_timer(resumes_at, Timer::Allowance(id));

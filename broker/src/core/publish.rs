@@ -26,6 +26,7 @@ impl Core {
         if !publish.subscription_identifiers.is_empty() {
             return Err(protocol_error("a client's message with a Subscription Identifier"));
         }
+        self.tally.messages_received += 1;
         let limits = &self.config.limits;
         limits.check_message(publish.delivery.qos(), publish.retain).map_err(|reason| {
             DecodeError { reason, detail: "a message of a kind that CONNACK has ruled out" }
@@ -143,6 +144,9 @@ impl Core {
         delivery: Delivery,
         reason: ReasonCode,
     ) {
+        if reason.is_error() {
+            self.tally.messages_refused.count(reason);
+        }
         let Some(session) = self.session(id) else { return };
         match delivery {
             Delivery::AtMostOnce => {}

@@ -37,6 +37,10 @@ impl Queue {
         self.entries.is_empty()
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &Queued> {
         self.entries.iter().map(|entry| &entry.queued)
     }

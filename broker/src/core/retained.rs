@@ -23,6 +23,11 @@ impl Retained {
         self.messages.len()
     }
 
+    /// How much room they take, in bytes.
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Whether there is room for a message, in place of its topic's earlier one.
     pub(super) fn has_room(&self, message: &Message, limits: &Limits) -> bool {
         let earlier = self.messages.get(message.topic().as_str());

@@ -54,6 +54,8 @@ pub(super) struct Session {
     pub(super) will: Option<Box<StoredWill>>,
     /// Whether a store knows of it.
     pub(super) is_stored: bool,
+    /// How many messages it did not get since its client has connected.
+    pub(super) dropped: u64,
 }
 
 /// The options of one subscription.
@@ -112,6 +114,7 @@ impl Session {
             queue: Queue::default(),
             will: None,
             is_stored: false,
+            dropped: 0,
         }
     }
 

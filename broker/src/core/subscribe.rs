@@ -33,6 +33,9 @@ impl Core {
             } else {
                 Err(ReasonCode::QuotaExceeded)
             };
+            if let Err(refused) = granted {
+                self.tally.subscriptions_refused.count(refused);
+            }
             reasons
                 .push(granted.map_or_else(|refused| refused, |_| granted_qos(options.maximum_qos)));
             if let Ok(is_new) = granted
@@ -116,6 +119,7 @@ impl Core {
         }
         let text = session.subscriptions.insert(filter.as_str(), options);
         self.router.subscribe(filter, text, Subscriber::new(id, options));
+        self.expect_figures(filter.pattern());
         Ok(is_new)
     }
 

@@ -23,6 +23,8 @@ pub(super) enum Timer {
     Will(SessionId, u64),
     /// A session without connection ends, if the epoch is still this.
     SessionExpiry(SessionId, u64),
+    /// Figures are to be published.
+    Figures,
     /// Retained messages are to be looked through for expired ones.
     RetainedExpiry,
 }

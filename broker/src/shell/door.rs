@@ -45,6 +45,19 @@ pub(super) struct TurnedAway {
     pub(super) not_accepted: Count,
 }
 
+impl TurnedAway {
+    /// Each reason, with how many there were.
+    pub(super) fn by_reason(&self) -> [(&'static str, u64); 5] {
+        [
+            ("full", self.full.so_far()),
+            ("address_full", self.address_full.so_far()),
+            ("too_fast", self.too_fast.so_far()),
+            ("no_handshake", self.no_handshake.so_far()),
+            ("not_accepted", self.not_accepted.so_far()),
+        ]
+    }
+}
+
 /// How often something has happened.
 #[derive(Debug, Default)]
 pub(super) struct Count(AtomicU64);
@@ -52,6 +65,10 @@ pub(super) struct Count(AtomicU64);
 impl Count {
     pub(super) fn count(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn so_far(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
     }
 }
 

@@ -9,9 +9,11 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::time::Instant as ShellInstant;
 
 use super::checks::Checks;
+use super::log;
 use super::socket::Socket;
 use super::wire::{Call, Wire};
 use crate::core::origin::Origin;
+use crate::core::tally::Figure;
 use crate::core::time::Instant;
 use crate::core::{Change, ConnectionId, Core, Output, Received, Taken};
 use crate::store::Writer;
@@ -126,6 +128,11 @@ impl Hub {
         self.lock().open
     }
 
+    /// What an operator looks at.
+    pub(super) fn figures(&self) -> Vec<Figure> {
+        self.lock().core.figures(self.now())
+    }
+
     /// A password was checked: its client is answered, and heard again.
     pub(super) fn password_checked(&self, id: ConnectionId, is_right: bool) {
         let mut state = self.lock();
@@ -191,6 +198,7 @@ impl Hub {
     /// Does what the core orders, the lock released while bytes go to sockets.
     fn act(&self, mut state: MutexGuard<'_, State>) {
         let mut taken: Vec<(ConnectionId, Arc<Wire>, Vec<u8>)> = Vec::new();
+        let mut notices = Vec::new();
         while let Some(output) = state.core.poll_output() {
             match output {
                 Output::Flush(id) => {
@@ -214,12 +222,16 @@ impl Hub {
                 Output::Store(change) => state.store(change),
                 // Without a receiver the broker is ending.
                 Output::CheckPassword(id, check) => drop(self.checks.send((id, check))),
+                Output::Note(notice) => notices.push(notice),
             }
         }
         self.wake_timers(&mut state);
         drop(state);
         for (id, wire, bytes) in taken {
             self.write(id, &wire, bytes);
+        }
+        for notice in notices {
+            log::write(*notice);
         }
     }
 

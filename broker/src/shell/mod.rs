@@ -12,6 +12,8 @@ mod connection;
 mod door;
 mod hub;
 mod listener;
+mod log;
+mod metrics;
 mod network;
 pub mod proxy;
 mod server;

@@ -15,6 +15,7 @@ use super::checks::Checks;
 use super::door::Terms;
 use super::hub::{Clock, Hub};
 use super::listener::Listener;
+use super::metrics::Metrics;
 use super::network::Network;
 use super::tls::{TlsError, TlsFiles};
 use crate::access::{Acl, AclError, Administrators, Rules};
@@ -52,6 +53,8 @@ pub struct Options {
     pub redirect_to: Option<String>,
     /// What clients are granted.
     pub limits: Limits,
+    /// Where to tell over HTTP how the broker is, if anywhere.
+    pub metrics: Option<SocketAddr>,
 }
 
 /// A broker that listens.
@@ -59,6 +62,7 @@ pub struct Server {
     hub: Arc<Hub>,
     checks: Checks,
     listeners: Vec<Listener>,
+    metrics: Option<Metrics>,
     terms: Arc<Terms>,
 }
 
@@ -87,15 +91,27 @@ impl Server {
         for address in &addresses {
             listeners.extend(listen(address, &options).await?);
         }
+        let metrics = match options.metrics {
+            None => None,
+            Some(address) => {
+                let metrics = Metrics::bind(address).await;
+                Some(metrics.map_err(|error| StartError::Metrics(address, error))?)
+            }
+        };
         let (hub, checks) = open_hub(&options, access)?;
         let hub = Arc::new(hub);
         let terms = Terms::new(options.limits, options.proxies);
-        Ok(Self { hub, checks, listeners, terms: Arc::new(terms) })
+        Ok(Self { hub, checks, listeners, metrics, terms: Arc::new(terms) })
     }
 
     /// The network addresses it listens on, ports chosen by the system included.
     pub fn local_addresses(&self) -> Vec<SocketAddr> {
         self.listeners.iter().filter_map(Listener::local_address).collect()
+    }
+
+    /// Where it tells how it is.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().and_then(Metrics::local_address)
     }
 
     /// The URLs it listens at, in the order they were asked for.
@@ -106,6 +122,9 @@ impl Server {
     /// Serves clients until `stop` is ready, then says goodbye to them.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let mut tasks = tokio::task::JoinSet::new();
+        if let Some(metrics) = self.metrics {
+            tasks.spawn(metrics.answer_all(self.hub.clone(), self.terms.clone()));
+        }
         let hub = self.hub.clone();
         tasks.spawn(async move { hub.run_timers().await });
         tasks.spawn(self.checks.run(self.hub.clone()));
@@ -236,6 +255,8 @@ pub enum StartError {
     Tls(TlsError),
     /// The store cannot be used.
     Store(PathBuf, store::StoreError),
+    /// Figures cannot be had at this address.
+    Metrics(SocketAddr, io::Error),
     /// The system gives no threads.
     Threads(io::Error),
     /// The system has no randomness.
@@ -259,6 +280,9 @@ impl fmt::Display for StartError {
             Self::Tls(error) => write!(f, "cannot use TLS: {error}"),
             Self::Store(directory, error) => {
                 write!(f, "cannot use the store in {}: {error}", directory.display())
+            }
+            Self::Metrics(address, error) => {
+                write!(f, "cannot listen on {address} for --metrics-listen: {error}")
             }
             Self::Threads(error) => write!(f, "cannot start threads: {error}"),
             Self::Random(error) => write!(f, "the system has no randomness: {error}"),

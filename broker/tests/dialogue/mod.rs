@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use mqtt_broker::core::limits::Limits;
 use mqtt_broker::core::message::Message;
+use mqtt_broker::core::notice::Notice;
 use mqtt_broker::core::time::{Instant, WallClock};
 use mqtt_broker::core::{Access, Change, Config, ConnectionId, Core, Output, SavedSession, Taken};
 use mqtt_broker::users::PasswordCheck;
@@ -32,6 +33,8 @@ pub struct Broker {
     pub stored: Vec<Change>,
     /// Passwords the shell is to check.
     pub checks: Vec<(Client, PasswordCheck)>,
+    /// What there is for the log.
+    pub noted: Vec<Notice>,
 }
 
 /// The bytes a client was sent.
@@ -65,6 +68,7 @@ impl Broker {
             held: Vec::new(),
             stored: Vec::new(),
             checks: Vec::new(),
+            noted: Vec::new(),
         }
     }
 
@@ -164,6 +168,7 @@ impl Broker {
                 Output::Resume(client) => self.held.retain(|held| *held != client),
                 Output::Store(change) => self.stored.push(change),
                 Output::CheckPassword(client, check) => self.checks.push((client, check)),
+                Output::Note(notice) => self.noted.push(*notice),
             }
         }
     }

@@ -205,6 +205,7 @@ impl World {
                 // The network holds back what it likes.
                 Output::Resume(_) => {}
                 Output::CheckPassword(..) => unreachable!("there are no users"),
+                Output::Note(_) => {}
             }
         }
     }

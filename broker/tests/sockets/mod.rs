@@ -109,11 +109,31 @@ impl Program {
             let before = said.len();
             assert!(log.read_line(&mut said).unwrap() > 0, "it ended and said: {said}");
             if let Some((_, address)) = said[before..].split_once("listening on mqtt://") {
-                program.address = address.trim().parse().unwrap();
+                let end = address.find(['"', '\n']).unwrap();
+                program.address = address[..end].parse().unwrap();
             }
         }
         program.log = Some(log);
         program
+    }
+
+    /// The next line of the log with these words.
+    pub fn log_line(&mut self, words: &str) -> String {
+        let log = self.log.as_mut().unwrap();
+        loop {
+            let mut line = String::new();
+            assert!(log.read_line(&mut line).unwrap() > 0, "it ended and did not say {words}");
+            if line.contains(words) {
+                return line;
+            }
+        }
+    }
+
+    /// What it says until it ends.
+    pub fn rest_of_log(&mut self) -> String {
+        let mut said = String::new();
+        self.log.as_mut().unwrap().read_to_string(&mut said).unwrap();
+        said
     }
 
     /// Asks the program to end, as a service manager does.

@@ -316,7 +316,10 @@ impl World {
                         self.write(id, bytes);
                     }
                 }
-                Output::Resume(_) | Output::Store(_) | Output::CheckPassword(..) => {}
+                Output::Resume(_)
+                | Output::Store(_)
+                | Output::CheckPassword(..)
+                | Output::Note(_) => {}
             }
         }
     }

@@ -1,0 +1,72 @@
+//! What an operator may want to read in a log.
+
+use std::sync::Arc;
+
+use mqtt_protocol::ReasonCode;
+
+use super::session::SessionId;
+use super::{ConnectionId, Core, Output};
+
+/// Something that has happened to a client. Its words are the client's own: whoever writes them
+/// down has to mind what is in them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// It was let in.
+    Connected {
+        /// Its name.
+        client_id: Arc<str>,
+        /// Who it has proved to be.
+        user: Option<Arc<str>>,
+    },
+    /// It was not let in.
+    Refused(ReasonCode),
+    /// The broker has ended its connection.
+    Disconnected {
+        /// Its name.
+        client_id: Arc<str>,
+        /// Why.
+        reason: ReasonCode,
+    },
+    /// It has said goodbye.
+    Left {
+        /// Its name.
+        client_id: Arc<str>,
+        /// Why.
+        reason: ReasonCode,
+    },
+    /// Its connection has ended without a word.
+    Lost(Arc<str>),
+    /// It takes less than there is for it: the first of this session's messages is dropped.
+    Dropping(Arc<str>),
+}
+
+impl Core {
+    /// Notes something about the client of a session, by its name.
+    pub(super) fn note(&mut self, id: SessionId, notice: impl FnOnce(Arc<str>) -> Notice) {
+        if let Some(client_id) = self.session(id).map(|session| session.client_id.clone()) {
+            self.outputs.push_back(Output::Note(Box::new(notice(client_id))));
+        }
+    }
+
+    pub(super) fn note_connected(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connection(id) else { return };
+        let (session, user) = (connection.session(), connection.user.clone());
+        if let Some(session) = session {
+            self.note(session, |client_id| Notice::Connected { client_id, user });
+        }
+    }
+
+    pub(super) fn note_refused(&mut self, reason: ReasonCode) {
+        self.outputs.push_back(Output::Note(Box::new(Notice::Refused(reason))));
+    }
+
+    /// Counts a message that a session does not get; tells of the first.
+    pub(super) fn count_dropped(&mut self, id: SessionId) {
+        self.dropped += 1;
+        let Some(session) = self.session(id) else { return };
+        session.dropped += 1;
+        if session.dropped == 1 {
+            self.note(id, Notice::Dropping);
+        }
+    }
+}
