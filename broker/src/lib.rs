@@ -1,5 +1,5 @@
 //! A compact MQTT 5.0 broker: a pure [`core`] that decides, a [`shell`] that moves bytes, a
-//! [`store`] that keeps, and [`users`] who are known.
+//! [`store`] that keeps, [`users`] who are known, and [`access`] to what they may do.
 //!
 //! ```no_run
 //! use mqtt_broker::shell::{Options, Server};

@@ -1,21 +1,29 @@
 //! The program `mqtt-broker`: command line, logs and signals around the broker.
 
+mod config;
 mod passwd;
+mod settings;
 
+use std::env;
+use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::builder::styling::Styles;
 use clap::{Parser, Subcommand, ValueEnum};
 use mqtt_broker::core::limits::Limits;
-use mqtt_broker::shell::{Address, Network, Options, Server, StartError, TlsFiles};
+use mqtt_broker::shell::{Address, Network, Options, Reloader, Server, StartError};
 use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{error, info};
 use tracing_subscriber::EnvFilter;
+
+use crate::config::file_path;
+use crate::settings::Settings;
 
 /// A compact MQTT 5.0 broker.
 ///
@@ -28,6 +36,15 @@ struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
 
+    /// Read this file, in TOML, for all that these options can say and for [rooms]; what the command
+    /// line says wins. At SIGHUP it is read anew, with all the files it names
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// Say whether the configuration and all the files it names are in order, and serve nobody
+    #[arg(long)]
+    check_config: bool,
+
     /// Listen on this address, such as mqtt://127.0.0.1:1883, mqtts://[::]:8883, ws://0.0.0.0:8083
     /// or unix:///run/mqtt.sock; may be given several times, port 0 lets the system choose
     #[arg(long, value_name = "URL")]
@@ -39,26 +56,26 @@ struct Arguments {
 
     /// Show this certificate on mqtts and wss addresses, in PEM form, with those between it and
     /// its root
-    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    #[arg(long, value_name = "FILE", value_parser = file_path)]
     tls_cert: Option<PathBuf>,
 
     /// The private key of the certificate, in PEM form
-    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    #[arg(long, value_name = "FILE", value_parser = file_path)]
     tls_key: Option<PathBuf>,
 
     /// Ask clients on mqtts and wss addresses for a certificate from one of these roots
-    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    #[arg(long, value_name = "FILE", value_parser = file_path)]
     tls_client_ca: Option<PathBuf>,
 
     /// Let only users in that this file knows, with a password or SCRAM-SHA-256; mqtt-broker passwd
     /// writes it, and mosquitto's is understood
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = file_path)]
     password_file: Option<PathBuf>,
 
     /// Let clients publish and receive only what this file allows, in the form of mosquitto's: a
     /// line `user NAME`, then lines `topic [read|write|readwrite|deny] TOPIC`; `pattern ...` is for
     /// all, with %u for the user and %c for the client id
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = file_path)]
     acl_file: Option<PathBuf>,
 
     /// Let this user see what the broker says of itself below $SYS; may be given several times
@@ -126,50 +143,56 @@ Examples:
       for ann and other users, from wherever they are
 
 The log goes to standard error. SIGTERM and SIGINT end the broker in an orderly way:
-clients are told, and the store is complete.";
+clients are told, and the store is complete. At SIGHUP it reads its configuration, users, rules
+and certificates anew; if something is wrong with them, it says so and goes on as it was.
+FILE may be credential:NAME, for a credential of the systemd unit.";
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    if let Some(Command::Passwd(arguments)) = arguments.command {
+    let line: Vec<OsString> = env::args_os().collect();
+    let settings = match Settings::read(&line) {
+        Ok(settings) => settings,
+        Err(wrong) => return wrong.end(),
+    };
+    if let Some(Command::Passwd(arguments)) = settings.arguments.command {
         return passwd::run(&arguments);
     }
+    if settings.arguments.check_config {
+        return check(&settings.into_options());
+    }
     let log = tracing_subscriber::fmt()
-        .with_env_filter(arguments.log)
+        .with_env_filter(settings.arguments.log.clone())
         .with_ansi(io::stderr().is_terminal())
         .with_writer(io::stderr)
         .with_target(false);
-    match arguments.log_format {
+    match settings.arguments.log_format {
         LogFormat::Text => log.init(),
         LogFormat::Json => log.json().flatten_event(true).with_ansi(false).init(),
     }
-    let tls = arguments.tls_cert.zip(arguments.tls_key).map(|(certificate, key)| TlsFiles {
-        certificate,
-        key,
-        client_roots: arguments.tls_client_ca,
-    });
-    let options = Options {
-        listen: arguments.listen,
-        tls,
-        state_dir: arguments.state_dir,
-        password_file: arguments.password_file,
-        acl_file: arguments.acl_file,
-        administrators: arguments.administrator,
-        allow_anonymous: arguments.allow_anonymous,
-        proxies: arguments.proxy_protocol_from,
-        redirect_to: arguments.redirect_to,
-        limits: limits(&arguments.limits),
-        metrics: arguments.metrics_listen,
-    };
     let runtime = Builder::new_multi_thread()
-        .worker_threads(arguments.threads.unwrap_or_else(default_threads).get())
+        .worker_threads(settings.arguments.threads.unwrap_or_else(default_threads).get())
         .enable_all()
         .build();
-    let result =
-        runtime.map_err(StartError::Threads).and_then(|runtime| runtime.block_on(run(options)));
+    let options = settings.into_options();
+    let result = runtime
+        .map_err(StartError::Threads)
+        .and_then(|runtime| runtime.block_on(run(options, line)));
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(start_error) => {
             error!("{start_error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn check(options: &Options) -> ExitCode {
+    match Server::check(options) {
+        Ok(()) => {
+            println!("the configuration is in order");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("mqtt-broker: {error}");
             ExitCode::FAILURE
         }
     }
@@ -188,18 +211,10 @@ fn parse_limit(text: &str) -> Result<(String, String), String> {
     Ok((name.into(), value.into()))
 }
 
-fn limits(settings: &[(String, String)]) -> Limits {
-    let mut limits = Limits::default();
-    for (name, value) in settings {
-        // It could be set when the command line was read.
-        let _ = limits.set(name, value);
-    }
-    limits
-}
-
-async fn run(options: Options) -> Result<(), StartError> {
+async fn run(options: Options, line: Vec<OsString>) -> Result<(), StartError> {
     let keeps_state = options.state_dir.is_some();
     let stop = stop_signal();
+    let hangup = signal(SignalKind::hangup());
     let server = Server::start(options).await?;
     for url in server.urls() {
         info!("listening on {url}");
@@ -210,9 +225,27 @@ async fn run(options: Options) -> Result<(), StartError> {
     if !keeps_state {
         info!("keeping nothing across a restart; --state-dir DIR would");
     }
+    tokio::spawn(reload_at(hangup, server.reloader(), line));
     server.run(stop).await;
     info!("stopped");
     Ok(())
+}
+
+/// Reads the configuration anew at each SIGHUP.
+async fn reload_at(hangup: io::Result<Signal>, reloader: Arc<Reloader>, line: Vec<OsString>) {
+    let (Ok(mut hangup), line) = (hangup, Arc::new(line)) else { return };
+    while hangup.recv().await.is_some() {
+        let (reloader, line) = (reloader.clone(), line.clone());
+        // Files are read and passwords hashed, which takes its time.
+        let reloaded = tokio::task::spawn_blocking(move || {
+            let settings = Settings::read(&line).map_err(|wrong| wrong.to_string())?;
+            reloader.reload(&settings.into_options()).map_err(|error| error.to_string())
+        });
+        match reloaded.await.unwrap_or_else(|panic| Err(panic.to_string())) {
+            Ok(()) => info!("read the configuration anew"),
+            Err(why) => error!("kept the configuration as it was: {why}"),
+        }
+    }
 }
 
 /// Is ready when SIGTERM or SIGINT has come since it was made. Where one of them cannot be had, the

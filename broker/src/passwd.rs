@@ -14,7 +14,8 @@ use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr
 ///
 /// The password is asked for on a terminal, or else is the first line of standard input. The file is
 /// made if there is none, can be read by its owner only, and is replaced at once or not at all. It
-/// holds no password, only what is needed to recognise one. A broker reads it when it starts.
+/// holds no password, only what is needed to recognise one. A broker reads it when it
+/// starts, and at SIGHUP. The password of a room's guests is that of the user @ROOM.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     /// The password file

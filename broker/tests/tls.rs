@@ -238,6 +238,34 @@ fn an_encrypted_address_changes_nothing_for_a_plain_one() {
     Peer::connect(broker.address, &clean("a"));
 }
 
+/// A new certificate is shown to who comes next, a bad one to nobody, and who is there stays.
+#[test]
+fn certificates_change_while_the_broker_runs() {
+    let scratch = Scratch::new();
+    let [first, second] = ["first", "second"].map(Authority::named);
+    let files = first.certify(&["broker.example"]).files(&scratch, None);
+    let options = Options { tls: Some(files.clone()), ..Options::default() };
+    let broker = InProcess::listen(MQTTS, options.clone());
+    let open =
+        |authority: &Authority| connect(broker.address, "broker.example", authority.client(None));
+    let mut early = open(&first);
+    try_dialogue(&mut early).unwrap();
+
+    let options = Options { listen: vec![MQTTS.parse().unwrap()], ..options };
+    second.certify(&["broker.example"]).files(&scratch, None);
+    broker.reloader.reload(&options).unwrap();
+    fs::write(&files.key, "a love letter").unwrap();
+    let error = broker.reloader.reload(&options).unwrap_err().to_string();
+    assert!(error.contains("key.pem"), "{error}");
+
+    early.write_all(PINGREQ).unwrap();
+    let mut answer = [0; 2];
+    early.read_exact(&mut answer).unwrap();
+    assert_eq!(answer, PINGRESP);
+    assert!(try_dialogue(&mut open(&first)).is_err());
+    try_dialogue(&mut open(&second)).unwrap();
+}
+
 #[test]
 fn files_that_are_of_no_use_are_said_at_the_start() {
     let scratch = Scratch::new();

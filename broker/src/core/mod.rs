@@ -195,6 +195,11 @@ impl Core {
         }
     }
 
+    /// From here on, these are the limits; what is there already beyond one of them stays.
+    pub fn change_limits(&mut self, limits: Limits) {
+        self.config.limits = limits;
+    }
+
     /// From here on, clients that connect are told to use another server, as in
     /// `other.example:8883`.
     pub fn redirect_to(&mut self, server: &str) {

@@ -91,6 +91,11 @@ impl Address {
         }
     }
 
+    /// Whether MQTT is carried in WebSocket frames there.
+    pub const fn is_websocket(&self) -> bool {
+        matches!(self, Self::Network { scheme, .. } if scheme.is_websocket())
+    }
+
     /// Whether it needs a certificate.
     pub const fn is_encrypted(&self) -> bool {
         matches!(self, Self::Network { scheme, .. } if scheme.is_encrypted())

@@ -12,10 +12,11 @@ use super::checks::Checks;
 use super::log;
 use super::socket::Socket;
 use super::wire::{Call, Wire};
+use crate::core::limits::Limits;
 use crate::core::origin::Origin;
 use crate::core::tally::Figure;
 use crate::core::time::Instant;
-use crate::core::{Change, ConnectionId, Core, Output, Received, Taken};
+use crate::core::{Access, Change, ConnectionId, Core, Output, Received, Taken};
 use crate::store::Writer;
 use crate::users::PasswordCheck;
 
@@ -131,6 +132,14 @@ impl Hub {
     /// What an operator looks at.
     pub(super) fn figures(&self) -> Vec<Figure> {
         self.lock().core.figures(self.now())
+    }
+
+    /// From here on this is who may connect and do what, and what clients are granted.
+    pub(super) fn change(&self, access: Access, limits: Limits) {
+        let mut state = self.lock();
+        state.core.change_limits(limits);
+        state.core.change_access(access, self.now());
+        self.act(state);
     }
 
     /// A password was checked: its client is answered, and heard again.

@@ -22,6 +22,7 @@ use super::door::{Arriving, Terms, Visit};
 use super::hub::Hub;
 use super::proxy::ProxyError;
 use super::socket::{Plain, Socket};
+use super::tls::Tls;
 use super::{proxy, websocket};
 use crate::core::time::Instant;
 
@@ -37,7 +38,7 @@ const PROBES: u32 = 4;
 /// A socket that listens for connections that lose nothing and keep the order. [MQTT-4.2-1]
 #[derive(Debug)]
 pub(super) enum Listener {
-    Network { scheme: Scheme, socket: TcpListener, tls: Option<Arc<ServerConfig>> },
+    Network { scheme: Scheme, socket: TcpListener, tls: Option<Tls> },
     Unix { socket: UnixListener, path: PathBuf },
 }
 
@@ -45,7 +46,7 @@ impl Listener {
     /// Listens at all addresses the URL stands for.
     pub(super) async fn bind(
         address: &Address,
-        tls: Option<Arc<ServerConfig>>,
+        tls: Option<Tls>,
         write_timeout: Duration,
     ) -> io::Result<Vec<Self>> {
         match address {
@@ -74,6 +75,14 @@ impl Listener {
                 Err(error) => format!("{}://({error})", scheme.name()),
             },
             Self::Unix { path, .. } => format!("unix://{}", path.display()),
+        }
+    }
+
+    /// The certificates of an encrypted address.
+    pub(super) const fn tls(&self) -> Option<&Tls> {
+        match self {
+            Self::Network { tls, .. } => tls.as_ref(),
+            Self::Unix { .. } => None,
         }
     }
 
@@ -136,7 +145,7 @@ impl Listener {
                             hub,
                             terms: Arriving::count(terms),
                             scheme: *scheme,
-                            tls: tls.clone(),
+                            tls: tls.as_ref().map(Tls::current),
                         };
                         let handshake = tokio::spawn(arrival.welcome(stream, peer));
                         terms.wait_for(handshake.abort_handle());

@@ -7,6 +7,7 @@
 
 mod address;
 mod addresses;
+mod admission;
 mod checks;
 mod connection;
 mod door;
@@ -16,6 +17,7 @@ mod log;
 mod metrics;
 mod network;
 pub mod proxy;
+mod reload;
 mod server;
 mod socket;
 mod tls;
@@ -23,6 +25,8 @@ pub mod websocket;
 mod wire;
 
 pub use address::{Address, InvalidAddress, Scheme};
+pub use admission::{AccessError, RoomOptions};
 pub use network::{InvalidNetwork, Network};
+pub use reload::Reloader;
 pub use server::{Options, Server, StartError};
 pub use tls::{TlsError, TlsFiles};

@@ -4,32 +4,32 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tracing::info;
 
 use super::address::Address;
+use super::admission::{AccessError, RoomOptions, read_access};
 use super::checks::Checks;
 use super::door::Terms;
 use super::hub::{Clock, Hub};
 use super::listener::Listener;
 use super::metrics::Metrics;
 use super::network::Network;
-use super::tls::{TlsError, TlsFiles};
-use crate::access::{Acl, AclError, Administrators, Rules};
+use super::reload::Reloader;
+use super::tls::{Tls, TlsError, TlsFiles};
 use crate::core::limits::Limits;
 use crate::core::time::WallClock;
 use crate::core::{Access, Config, Core, NonceSecret};
 use crate::store::{self, RedbStore, Writer};
-use crate::users::{Users, UsersError};
 
 /// How long clients may take to accept their DISCONNECT when the broker stops.
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What a broker is started with.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
     /// Where to listen; nowhere is loopback on port 1883.
     pub listen: Vec<Address>,
@@ -41,6 +41,8 @@ pub struct Options {
     pub password_file: Option<PathBuf>,
     /// Who may publish and receive what; without a file, everybody everything.
     pub acl_file: Option<PathBuf>,
+    /// Rooms that are not for everybody.
+    pub rooms: Vec<RoomOptions>,
     /// Users who may see what the broker says of itself.
     pub administrators: Vec<String>,
     /// Whether clients may connect that do not say who they are: without a password file those
@@ -57,6 +59,20 @@ pub struct Options {
     pub metrics: Option<SocketAddr>,
 }
 
+impl Options {
+    /// The options that differ and that a broker goes by from its start to its end.
+    pub(super) fn differing(&self, other: &Self) -> Vec<&'static str> {
+        let options = [
+            ("listen", self.listen != other.listen),
+            ("state-dir", self.state_dir != other.state_dir),
+            ("proxy-protocol-from", self.proxies != other.proxies),
+            ("metrics-listen", self.metrics != other.metrics),
+            ("redirect-to", self.redirect_to != other.redirect_to),
+        ];
+        options.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
+    }
+}
+
 /// A broker that listens.
 pub struct Server {
     hub: Arc<Hub>,
@@ -64,6 +80,7 @@ pub struct Server {
     listeners: Vec<Listener>,
     metrics: Option<Metrics>,
     terms: Arc<Terms>,
+    reloader: Arc<Reloader>,
 }
 
 impl fmt::Debug for Server {
@@ -82,10 +99,10 @@ impl Server {
             [] => vec![Address::loopback()],
             addresses => addresses.to_vec(),
         };
-        if !options.allow_anonymous && options.password_file.is_none() {
-            refuse_open_doors(&addresses)?;
-        }
-        let access = read_access(&options)?;
+        refuse_open_doors(&addresses, &options)?;
+        let mut secret = NonceSecret::default();
+        getrandom::fill(&mut secret.0).map_err(StartError::Random)?;
+        let access = read_access(&options, &secret).map_err(StartError::Access)?;
         // A port in use is found out before the store is touched.
         let mut listeners = Vec::new();
         for address in &addresses {
@@ -100,8 +117,30 @@ impl Server {
         };
         let (hub, checks) = open_hub(&options, access)?;
         let hub = Arc::new(hub);
-        let terms = Terms::new(options.limits, options.proxies);
-        Ok(Self { hub, checks, listeners, metrics, terms: Arc::new(terms) })
+        let terms = Terms::new(options.limits.clone(), options.proxies.clone());
+        let tls = listeners.iter().filter_map(Listener::tls).cloned().collect();
+        let reloader = Reloader { hub: hub.clone(), tls, secret, started_with: options };
+        let reloader = Arc::new(reloader);
+        Ok(Self { hub, checks, listeners, metrics, terms: Arc::new(terms), reloader })
+    }
+
+    /// Finds out whether a broker with these options would start, as far as that can be told
+    /// without listening and without its store.
+    ///
+    /// # Errors
+    /// Something of what was asked for cannot be had, or should not be.
+    pub fn check(options: &Options) -> Result<(), StartError> {
+        refuse_open_doors(&options.listen, options)?;
+        read_access(options, &NonceSecret::default()).map_err(StartError::Access)?;
+        for address in options.listen.iter().filter(|address| address.is_encrypted()) {
+            Tls::read(address, options.tls.as_ref())?;
+        }
+        Ok(())
+    }
+
+    /// What changes the broker while it runs.
+    pub fn reloader(&self) -> Arc<Reloader> {
+        self.reloader.clone()
     }
 
     /// The network addresses it listens on, ports chosen by the system included.
@@ -140,7 +179,14 @@ impl Server {
 }
 
 /// A door to the world wants a lock, or a word that it wants none.
-fn refuse_open_doors(addresses: &[Address]) -> Result<(), StartError> {
+pub(super) fn refuse_open_doors(
+    addresses: &[Address],
+    options: &Options,
+) -> Result<(), StartError> {
+    let knows_users = options.password_file.is_some() || !options.rooms.is_empty();
+    if options.allow_anonymous || knows_users {
+        return Ok(());
+    }
     for address in addresses {
         let is_local = address.is_local();
         if !is_local.map_err(|error| StartError::Listen(address.clone(), error))? {
@@ -151,54 +197,10 @@ fn refuse_open_doors(addresses: &[Address]) -> Result<(), StartError> {
 }
 
 async fn listen(address: &Address, options: &Options) -> Result<Vec<Listener>, StartError> {
-    let config = match address {
-        Address::Network { scheme, .. } if scheme.is_encrypted() => {
-            let files = options.tls.as_ref();
-            let files = files.ok_or_else(|| StartError::NoCertificate(address.clone()))?;
-            let config = files.server_config(scheme.is_websocket());
-            Some(Arc::new(config.map_err(StartError::Tls)?))
-        }
-        _ => None,
-    };
-    let listeners = Listener::bind(address, config, options.limits.write_timeout).await;
+    let is_encrypted = address.is_encrypted();
+    let tls = is_encrypted.then(|| Tls::read(address, options.tls.as_ref())).transpose()?;
+    let listeners = Listener::bind(address, tls, options.limits.write_timeout).await;
     listeners.map_err(|error| StartError::Listen(address.clone(), error))
-}
-
-/// Who can log in, and a word about how.
-fn read_users(path: &Path) -> Result<Arc<Users>, StartError> {
-    let users = Users::read(path).map_err(StartError::Users)?;
-    let (count, without_scram) = (users.count(), users.count_without_scram());
-    info!(file = %path.display(), users = count, "read the password file");
-    if without_scram > 0 {
-        info!(
-            users = without_scram,
-            "hashes that others have made serve passwords only; `mqtt-broker passwd` makes \
-             what SCRAM needs"
-        );
-    }
-    Ok(Arc::new(users))
-}
-
-/// Who may connect, and do what.
-fn read_access(options: &Options) -> Result<Access, StartError> {
-    let users = options.password_file.as_deref().map(read_users).transpose()?;
-    let acl = options.acl_file.as_deref().map(read_acl).transpose()?;
-    let administrators = match options.administrators.as_slice() {
-        // Who can reach it then is on this machine.
-        [] if users.is_none() && !options.allow_anonymous => Administrators::Everybody,
-        names => Administrators::Users(names.iter().map(|name| name.as_str().into()).collect()),
-    };
-    let rules = Arc::new(Rules { acl, administrators, ..Rules::default() });
-    let mut secret = NonceSecret::default();
-    getrandom::fill(&mut secret.0).map_err(StartError::Random)?;
-    let allow_anonymous = options.allow_anonymous || users.is_none();
-    Ok(Access { users, allow_anonymous, rules, secret })
-}
-
-fn read_acl(path: &Path) -> Result<Acl, StartError> {
-    let acl = Acl::read(path).map_err(StartError::Acl)?;
-    info!(file = %path.display(), rules = acl.rule_count(), "read the ACL file");
-    Ok(acl)
 }
 
 fn open_hub(options: &Options, access: Access) -> Result<(Hub, Checks), StartError> {
@@ -247,10 +249,8 @@ pub enum StartError {
     OpenDoor(Address),
     /// The address is encrypted and there is no certificate.
     NoCertificate(Address),
-    /// There are no users to be had.
-    Users(UsersError),
-    /// There are no rules to be had.
-    Acl(AclError),
+    /// It is not clear who may connect, or do what.
+    Access(AccessError),
     /// Certificate or key cannot be used.
     Tls(TlsError),
     /// The store cannot be used.
@@ -275,8 +275,7 @@ impl fmt::Display for StartError {
             Self::NoCertificate(address) => {
                 write!(f, "{address} needs a certificate; say --tls-cert FILE and --tls-key FILE")
             }
-            Self::Users(error) => error.fmt(f),
-            Self::Acl(error) => error.fmt(f),
+            Self::Access(error) => error.fmt(f),
             Self::Tls(error) => write!(f, "cannot use TLS: {error}"),
             Self::Store(directory, error) => {
                 write!(f, "cannot use the store in {}: {error}", directory.display())

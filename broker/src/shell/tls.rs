@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use rustls::crypto::ring;
 use rustls::pki_types::pem::{self, PemObject};
@@ -12,8 +12,11 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::{RootCertStore, ServerConfig};
 
+use super::address::Address;
+use super::server::StartError;
+
 /// The files that TLS needs, in PEM form.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsFiles {
     /// The certificate and those between it and its root.
     pub certificate: PathBuf,
@@ -26,6 +29,53 @@ pub struct TlsFiles {
 /// The protocol names that TLS negotiates, for each of what is carried.
 const MQTT: &[u8] = b"mqtt";
 const HTTP: &[u8] = b"http/1.1";
+
+/// What a listener shows and asks for, which can change while it listens.
+#[derive(Clone, Debug)]
+pub(super) struct Tls {
+    address: Address,
+    current: Arc<RwLock<Arc<ServerConfig>>>,
+}
+
+impl Tls {
+    /// Reads the files, for an encrypted address.
+    ///
+    /// # Errors
+    /// There are none, or they cannot be used.
+    pub(super) fn read(address: &Address, files: Option<&TlsFiles>) -> Result<Self, StartError> {
+        let config = read_config(address, files)?;
+        Ok(Self { address: address.clone(), current: Arc::new(RwLock::new(config)) })
+    }
+
+    /// What holds for a connection that begins.
+    pub(super) fn current(&self) -> Arc<ServerConfig> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Reads the files anew, to [change](Self::change) to.
+    ///
+    /// # Errors
+    /// There are none, or they cannot be used.
+    pub(super) fn prepare(
+        &self,
+        files: Option<&TlsFiles>,
+    ) -> Result<Arc<ServerConfig>, StartError> {
+        read_config(&self.address, files)
+    }
+
+    /// Lets connections that begin from here on have this.
+    pub(super) fn change(&self, config: Arc<ServerConfig>) {
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = config;
+    }
+}
+
+fn read_config(
+    address: &Address,
+    files: Option<&TlsFiles>,
+) -> Result<Arc<ServerConfig>, StartError> {
+    let files = files.ok_or_else(|| StartError::NoCertificate(address.clone()))?;
+    files.server_config(address.is_websocket()).map(Arc::new).map_err(StartError::Tls)
+}
 
 impl TlsFiles {
     /// Reads the files, for plain MQTT or for WebSocket.

@@ -64,6 +64,22 @@ impl Users {
         Ok(Self { by_name, decoy, decoy_iterations, secret })
     }
 
+    /// Adds a user, in place of one of the same name.
+    pub fn insert(&mut self, name: &str, user: User) {
+        let is_harder = |decoy: &Arc<PasswordHash>| decoy.work() < user.hash.work();
+        if self.decoy.as_ref().is_none_or(is_harder) {
+            self.decoy = Some(user.hash.clone());
+        }
+        let iterations = user.keys.as_ref().map_or(SCRAM_ITERATIONS, Keys::iterations);
+        self.decoy_iterations = self.decoy_iterations.max(iterations);
+        self.by_name.insert(name.into(), user);
+    }
+
+    /// The names of all users.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.by_name.keys().map(|name| &**name)
+    }
+
     /// What is kept of a user.
     pub fn user(&self, name: &str) -> Option<&User> {
         self.by_name.get(name)

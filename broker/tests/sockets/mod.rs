@@ -11,11 +11,12 @@ use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use mqtt_broker::shell::{Options, Server};
+use mqtt_broker::shell::{Options, Reloader, Server};
 use mqtt_protocol::*;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -26,6 +27,7 @@ pub const DEADLINE: Duration = Duration::from_secs(60);
 /// A broker in this process, stopped when it goes out of scope.
 pub struct InProcess {
     pub address: SocketAddr,
+    pub reloader: Arc<Reloader>,
     runtime: Handle,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -52,12 +54,13 @@ impl InProcess {
             .unwrap();
         let server = runtime.block_on(Server::start(options)).unwrap();
         let address = server.local_addresses()[0];
+        let reloader = server.reloader();
         let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn(move || {
             runtime.block_on(server.run(async { drop(stopped.await) }));
         });
-        Self { address, runtime: handle, stop: Some(stop), thread: Some(thread) }
+        Self { address, reloader, runtime: handle, stop: Some(stop), thread: Some(thread) }
     }
 
     /// How many tasks there are.
@@ -100,7 +103,8 @@ impl Program {
         Self::start_as(shell.stdin(Stdio::null()).stderr(Stdio::piped()))
     }
 
-    fn start_as(command: &mut Command) -> Self {
+    /// Starts the program as the command says, and waits until it says where it listens.
+    pub fn start_as(command: &mut Command) -> Self {
         let child = command.spawn().unwrap();
         let mut program = Self { address: ([127, 0, 0, 1], 0).into(), child, log: None };
         let mut log = BufReader::new(program.child.stderr.take().unwrap());
@@ -138,8 +142,21 @@ impl Program {
 
     /// Asks the program to end, as a service manager does.
     pub fn terminate(&self) {
-        let kill = format!("kill -TERM {}", self.child.id());
+        self.signal("TERM");
+    }
+
+    pub fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.child.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+    }
+
+    /// Ends the program and gives what it has said since it listened.
+    pub fn last_words(&mut self) -> String {
+        self.terminate();
+        let mut said = String::new();
+        self.log.take().unwrap().read_to_string(&mut said).unwrap();
+        assert!(self.wait().success());
+        said
     }
 
     pub fn wait(&mut self) -> ExitStatus {
