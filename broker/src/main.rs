@@ -16,7 +16,10 @@ use std::sync::Arc;
 use clap::builder::styling::Styles;
 use clap::{Parser, Subcommand, ValueEnum};
 use mqtt_broker::core::limits::Limits;
-use mqtt_broker::shell::{Address, Network, Options, Reloader, Server, StartError};
+use mqtt_broker::shell::{
+    Address, Inherited, Network, Options, Reloader, Server, StartError, notify,
+    raise_descriptor_limit,
+};
 use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{error, info};
@@ -212,12 +215,17 @@ fn parse_limit(text: &str) -> Result<(String, String), String> {
 }
 
 async fn run(options: Options, line: Vec<OsString>) -> Result<(), StartError> {
+    let descriptors = raise_descriptor_limit();
+    let maximum = options.limits.maximum_connections;
     let keeps_state = options.state_dir.is_some();
     let stop = stop_signal();
     let hangup = signal(SignalKind::hangup());
-    let server = Server::start(options).await?;
+    let server = Server::start_with(options, Inherited::from_environment()).await?;
     for url in server.urls() {
         info!("listening on {url}");
+    }
+    if let Some(count) = descriptors.filter(|count| *count < maximum) {
+        info!("the system allows {count} descriptors, less than maximum-connections={maximum}");
     }
     if let Some(address) = server.metrics_address() {
         info!("figures are at http://{address}/metrics");
@@ -226,6 +234,11 @@ async fn run(options: Options, line: Vec<OsString>) -> Result<(), StartError> {
         info!("keeping nothing across a restart; --state-dir DIR would");
     }
     tokio::spawn(reload_at(hangup, server.reloader(), line));
+    notify("READY=1");
+    let stop = async {
+        stop.await;
+        notify("STOPPING=1");
+    };
     server.run(stop).await;
     info!("stopped");
     Ok(())

@@ -6,6 +6,10 @@ mod sockets;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
 use mqtt_broker::core::time::WallClock;
@@ -236,4 +240,48 @@ fn the_log_has_what_clients_do_in_lines_without_secrets() {
             assert!(is_one, "{line}");
         }
     }
+}
+
+/// The program on a socket that listens already, as a service manager starts it.
+fn start_on(socket: &TcpListener, notifications: &Path, state: &str) -> Program {
+    let mut shell = Command::new("sh");
+    let exec = "LISTEN_FDS=1 LISTEN_PID=$$ exec \"$0\" \"$@\" 3<&0 0</dev/null";
+    let url = format!("mqtt://{}", socket.local_addr().unwrap());
+    shell.args(["-c", exec, env!("CARGO_BIN_EXE_mqtt-broker"), "--listen", &url]);
+    shell.args(["--state-dir", state]).env("NOTIFY_SOCKET", notifications);
+    let socket = OwnedFd::from(socket.try_clone().unwrap());
+    Program::start_as(shell.stdin(socket).stderr(Stdio::piped()))
+}
+
+/// What the broker has told its service manager next.
+fn notified(socket: &UnixDatagram) -> String {
+    let mut buffer = [0; 100];
+    let length = socket.recv(&mut buffer).unwrap();
+    String::from_utf8(buffer[..length].to_vec()).unwrap()
+}
+
+/// A client that comes while there is no broker waits, and is served by the next one.
+#[test]
+fn one_broker_takes_the_place_of_another_without_closing_the_door() {
+    let scratch = Scratch::new();
+    let path = scratch.path().join("notify");
+    let notifications = UnixDatagram::bind(&path).unwrap();
+    notifications.set_read_timeout(Some(DEADLINE)).unwrap();
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut first = start_on(&socket, &path, scratch.text());
+    assert_eq!(notified(&notifications), "READY=1");
+    let (mut client, _) = Peer::resume(first.address, &lasting("a"));
+    first.terminate();
+    let Packet::Disconnect(disconnect) = client.receive() else { panic!("no DISCONNECT") };
+    assert_eq!(disconnect.reason, ReasonCode::ServerShuttingDown);
+    drop(client);
+    assert!(first.wait().success());
+    assert_eq!(notified(&notifications), "STOPPING=1");
+
+    let mut between = Peer::open(socket.local_addr().unwrap());
+    between.send(&Packet::Connect(lasting("a")));
+    let second = start_on(&socket, &path, scratch.text());
+    assert_eq!(second.address, first.address);
+    let Packet::ConnAck(connack) = between.receive() else { panic!("no CONNACK") };
+    assert!(connack.session_present);
 }

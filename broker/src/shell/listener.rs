@@ -21,6 +21,7 @@ use super::connection::Client;
 use super::door::{Arriving, Terms, Visit};
 use super::hub::Hub;
 use super::proxy::ProxyError;
+use super::service::Inherited;
 use super::socket::{Plain, Socket};
 use super::tls::Tls;
 use super::{proxy, websocket};
@@ -39,7 +40,7 @@ const PROBES: u32 = 4;
 #[derive(Debug)]
 pub(super) enum Listener {
     Network { scheme: Scheme, socket: TcpListener, tls: Option<Tls> },
-    Unix { socket: UnixListener, path: PathBuf },
+    Unix { socket: UnixListener, path: PathBuf, is_inherited: bool },
 }
 
 impl Listener {
@@ -48,17 +49,34 @@ impl Listener {
         address: &Address,
         tls: Option<Tls>,
         write_timeout: Duration,
+        inherited: &mut Inherited,
     ) -> io::Result<Vec<Self>> {
         match address {
             Address::Unix(path) => {
-                remove_stale_socket(path)?;
-                let socket = UnixListener::bind(path)?;
-                Ok(vec![Self::Unix { socket, path: path.clone() }])
+                let found = inherited.unix(path);
+                let is_inherited = found.is_some();
+                let socket = match found {
+                    Some(socket) => {
+                        socket.set_nonblocking(true)?;
+                        UnixListener::from_std(socket)?
+                    }
+                    None => {
+                        remove_stale_socket(path)?;
+                        UnixListener::bind(path)?
+                    }
+                };
+                Ok(vec![Self::Unix { socket, path: path.clone(), is_inherited }])
             }
             Address::Network { scheme, host, port } => {
                 let mut listeners = Vec::new();
                 for address in resolve(host, *port)? {
-                    let socket = TcpListener::bind(address).await?;
+                    let socket = match inherited.network(address) {
+                        Some(socket) => {
+                            socket.set_nonblocking(true)?;
+                            TcpListener::from_std(socket)?
+                        }
+                        None => TcpListener::bind(address).await?,
+                    };
                     give_up_on_the_gone(&socket, write_timeout)?;
                     listeners.push(Self::Network { scheme: *scheme, socket, tls: tls.clone() });
                 }
@@ -166,7 +184,7 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        if let Self::Unix { path, .. } = self {
+        if let Self::Unix { path, is_inherited: false, .. } = self {
             let _ = fs::remove_file(path);
         }
     }

@@ -19,6 +19,7 @@ use super::listener::Listener;
 use super::metrics::Metrics;
 use super::network::Network;
 use super::reload::Reloader;
+use super::service::Inherited;
 use super::tls::{Tls, TlsError, TlsFiles};
 use crate::core::limits::Limits;
 use crate::core::time::WallClock;
@@ -95,6 +96,17 @@ impl Server {
     /// # Errors
     /// Something of what was asked for cannot be had, or should not be.
     pub async fn start(options: Options) -> Result<Self, StartError> {
+        Self::start_with(options, Inherited::default()).await
+    }
+
+    /// The same with sockets that listen already, where those are at addresses to listen at.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn start_with(
+        options: Options,
+        mut inherited: Inherited,
+    ) -> Result<Self, StartError> {
         let addresses = match options.listen.as_slice() {
             [] => vec![Address::loopback()],
             addresses => addresses.to_vec(),
@@ -106,8 +118,9 @@ impl Server {
         // A port in use is found out before the store is touched.
         let mut listeners = Vec::new();
         for address in &addresses {
-            listeners.extend(listen(address, &options).await?);
+            listeners.extend(listen(address, &options, &mut inherited).await?);
         }
+        inherited.mind_the_rest();
         let metrics = match options.metrics {
             None => None,
             Some(address) => {
@@ -196,10 +209,15 @@ pub(super) fn refuse_open_doors(
     Ok(())
 }
 
-async fn listen(address: &Address, options: &Options) -> Result<Vec<Listener>, StartError> {
+async fn listen(
+    address: &Address,
+    options: &Options,
+    inherited: &mut Inherited,
+) -> Result<Vec<Listener>, StartError> {
     let is_encrypted = address.is_encrypted();
     let tls = is_encrypted.then(|| Tls::read(address, options.tls.as_ref())).transpose()?;
-    let listeners = Listener::bind(address, tls, options.limits.write_timeout).await;
+    let write_timeout = options.limits.write_timeout;
+    let listeners = Listener::bind(address, tls, write_timeout, inherited).await;
     listeners.map_err(|error| StartError::Listen(address.clone(), error))
 }
 
