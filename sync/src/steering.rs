@@ -22,7 +22,8 @@ use crate::{Condition, Engine, Moment, Output, Position};
 const SAME_FRAME_SECS: f64 = 0.005;
 /// A start missed by no more than this is made at once, and the rest caught up while playing.
 const LARGEST_LATENESS_SECS: f64 = 0.040;
-/// A player ahead of the room waits for it up to this long before a seek is quicker.
+/// A player ahead of the room waits for it up to this long before a seek is quicker; after a seek that aimed ahead, it
+/// waits in any case.
 const LONGEST_WAIT_SECS: f64 = 0.6;
 /// What a seek ahead adds to the restart time that is known.
 const PREPARATION_MARGIN_SECS: f64 = 0.06;
@@ -283,8 +284,9 @@ impl Engine {
         let Some(start) = self.moment_at(line, rest.resume) else { return };
         let start = start + -self.drift.start_lag();
         let line_start = self.start_of(line, now).max(now);
+        let longest_wait = if attempts == 0 { LONGEST_WAIT_SECS } else { LONGEST_PREPARATION_SECS };
         let is_in_reach =
-            now - start <= LARGEST_LATENESS_SECS && start - line_start <= LONGEST_WAIT_SECS;
+            now - start <= LARGEST_LATENESS_SECS && start - line_start <= longest_wait;
         if !is_in_reach && self.is_seekable() && attempts < LARGEST_ATTEMPTS {
             self.seek_ahead(line, attempts, now);
             self.stage = Stage::Preparing { attempts: attempts + 1 };

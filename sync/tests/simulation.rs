@@ -76,6 +76,21 @@ fn positions_after_restart_and_seek(seed: u64, has_clock: bool, after: f64) -> V
     world.peers.iter_mut().map(|peer| peer.player.position_at(now)).collect()
 }
 
+/// A machine is too busy to seek in time, each time more so, and then is not. The last seeks aim
+/// so far ahead that they land long before the room is there: the player waits for it.
+#[test]
+fn player_whose_seeks_take_ever_longer_ends_in_step() {
+    let mut world = calm_world(1, 2, true);
+    world.peers[1].player.slow_seeks = [0.9, 1.6, 4.0].into();
+    world.plan(5.0, Event::Acts { peer: 0, deed: Deed::TogglePause });
+    world.plan(10.0, Event::Acts { peer: 0, deed: Deed::Seek(3_000.0) });
+    world.run_until(30.0);
+    let now = world.now;
+    let positions: Vec<f64> =
+        world.peers.iter_mut().map(|peer| peer.player.position_at(now)).collect();
+    assert!((positions[0] - positions[1]).abs() < 0.04, "{positions:?}");
+}
+
 /// A room in which nothing happens but what the caller plans: everybody joins a paused film at once, over short paths.
 fn calm_world(seed: u64, peers: usize, has_clock: bool) -> World {
     let mut dice = Dice::new(seed);

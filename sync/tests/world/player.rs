@@ -3,6 +3,8 @@
 //!
 //! All times here are true time in seconds; the card's skew is against true time.
 
+use std::collections::VecDeque;
+
 use playsync::Position;
 
 use super::dice::Dice;
@@ -42,6 +44,8 @@ pub(crate) struct VirtualPlayer {
     moves_from: f64,
     stops_at: Option<f64>,
     pub(crate) seek: Option<Seek>,
+    /// How long the next seeks take that take longer than usual.
+    pub(crate) slow_seeks: VecDeque<f64>,
     has_sought: bool,
     /// The picture shown while it stands.
     shown: f64,
@@ -72,6 +76,7 @@ impl VirtualPlayer {
             moves_from: 0.0,
             stops_at: None,
             seek: None,
+            slow_seeks: VecDeque::new(),
             has_sought: true,
             shown: 0.0,
         }
@@ -134,7 +139,8 @@ impl VirtualPlayer {
 
     pub(crate) fn begin_seek(&mut self, target: f64, number: u64, now: f64) -> Seek {
         self.advance(now);
-        let latency = 0.015 + self.dice.exponential(0.025).min(0.12);
+        let usual = 0.015 + self.dice.exponential(0.025).min(0.12);
+        let latency = self.slow_seeks.pop_front().unwrap_or(usual);
         let seek = Seek { target, lands_at: now + latency, number };
         self.seek = Some(seek);
         seek
