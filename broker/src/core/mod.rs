@@ -47,11 +47,10 @@ pub mod time;
 mod timers;
 
 use std::collections::{HashMap, VecDeque};
-use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use mqtt_protocol::{
-    DecodeError, Decoded, Packet, PacketType, ReasonCode, Version, decode_as, named_version,
+    DecodeError, Packet, PacketType, RawPacket, ReasonCode, Split, Version, named_version, split,
 };
 use slab::Slab;
 
@@ -241,23 +240,21 @@ impl Core {
     ) -> (usize, usize) {
         let mut consumed = 0;
         while let Some((version, maximum)) = self.terms(from) {
-            match decode_as(version, &bytes[consumed..], maximum) {
-                Ok(Decoded::Packet { packet, length }) => {
-                    let bytes = &bytes[consumed..consumed + length];
-                    self.hear(from, now);
-                    self.handle_packet(from, &packet, bytes, now);
-                    consumed += length;
-                    *allowance -= u32::from(is_request(bytes));
+            match split(version, &bytes[consumed..], maximum) {
+                Ok(Split::Packet(packet)) => {
+                    self.handle_packet(from, &packet, now);
+                    consumed += packet.bytes().len();
+                    *allowance -= u32::from(is_request(packet.packet_type()));
                     if self.pressed.is_some() || *allowance == 0 {
                         return (consumed, usize::MAX);
                     }
                 }
-                Ok(Decoded::Incomplete { .. })
+                Ok(Split::Incomplete { .. })
                     if !self.may_begin(from, bytes[consumed..].first()) =>
                 {
                     self.close(from);
                 }
-                Ok(Decoded::Incomplete { needed }) => return (consumed, needed),
+                Ok(Split::Incomplete { needed }) => return (consumed, needed),
                 Err(error) => {
                     self.note_version(from, &bytes[consumed..]);
                     self.fail(from, error, now);
@@ -288,13 +285,6 @@ impl Core {
         }
     }
 
-    /// Notes that the client is alive; half a packet is no sign of it. [MQTT-3.1.2-22]
-    fn hear(&mut self, from: ConnectionId, now: Instant) {
-        if let Some(connection) = self.connection(from) {
-            connection.last_heard = now;
-        }
-    }
-
     /// The form of the packets the connection may send now, and their size in bytes; none while
     /// it is closing.
     fn terms(&self, id: ConnectionId) -> Option<(Version, usize)> {
@@ -308,22 +298,20 @@ impl Core {
         Some((connection.version, maximum))
     }
 
-    /// A packet has come in, in these bytes.
-    fn handle_packet(
-        &mut self,
-        from: ConnectionId,
-        packet: &Packet<'_>,
-        bytes: &[u8],
-        now: Instant,
-    ) {
+    /// A packet has come in. It is a sign of life, as half a packet is not. [MQTT-3.1.2-22]
+    fn handle_packet(&mut self, from: ConnectionId, packet: &RawPacket<'_>, now: Instant) {
         let Some(connection) = self.connection(from) else { return };
+        connection.last_heard = now;
         let handled = match connection.state {
+            State::Open(session) => self.handle_exchange(from, session, packet, now),
             State::Handshake => self.handle_first_packet(from, packet, now),
-            State::Authenticating => self.handle_before_connack(from, packet, now),
-            State::Open(session) => self.handle_client_packet(from, session, packet, bytes, now),
+            State::Authenticating => {
+                packet.read().and_then(|packet| self.handle_before_connack(from, &packet, now))
+            }
             State::Checking | State::Closing => Ok(()),
         };
         if let Err(error) = handled {
+            self.note_version(from, packet.bytes());
             self.fail(from, error, now);
         }
     }
@@ -331,31 +319,47 @@ impl Core {
     fn handle_first_packet(
         &mut self,
         from: ConnectionId,
-        packet: &Packet<'_>,
+        packet: &RawPacket<'_>,
         now: Instant,
     ) -> Result<(), DecodeError> {
-        match packet {
-            Packet::Connect(connect) => self.handle_connect(from, connect, now),
+        match packet.read()? {
+            Packet::Connect(connect) => self.handle_connect(from, &connect, now),
             // [MQTT-3.1.0-1]
             _ => drop(self.close(from)),
         }
         Ok(())
     }
 
-    fn handle_client_packet(
+    /// Messages and the steps of their exchanges, nearly all there is, take the short way.
+    fn handle_exchange(
+        &mut self,
+        from: ConnectionId,
+        session: SessionId,
+        packet: &RawPacket<'_>,
+        now: Instant,
+    ) -> Result<(), DecodeError> {
+        match packet.packet_type() {
+            PacketType::Publish => {
+                let publish = packet.read_publish()?;
+                self.handle_publish(from, session, &publish, packet.bytes(), now)?;
+            }
+            PacketType::PubAck => self.handle_puback(session, &packet.read_ack()?, now),
+            PacketType::PubRec => self.handle_pubrec(from, session, &packet.read_ack()?, now),
+            PacketType::PubRel => self.handle_pubrel(from, session, &packet.read_ack()?),
+            PacketType::PubComp => self.handle_pubcomp(session, &packet.read_ack()?, now),
+            _ => self.handle_request(from, session, &packet.read()?, now)?,
+        }
+        Ok(())
+    }
+
+    fn handle_request(
         &mut self,
         from: ConnectionId,
         session: SessionId,
         packet: &Packet<'_>,
-        bytes: &[u8],
         now: Instant,
     ) -> Result<(), DecodeError> {
         match packet {
-            Packet::Publish(publish) => self.handle_publish(from, session, publish, bytes, now)?,
-            Packet::PubAck(ack) => self.handle_puback(session, ack, now),
-            Packet::PubRec(ack) => self.handle_pubrec(from, session, ack, now),
-            Packet::PubRel(ack) => self.handle_pubrel(from, session, ack),
-            Packet::PubComp(ack) => self.handle_pubcomp(session, ack, now),
             Packet::Subscribe(subscribe) => {
                 self.handle_subscribe(from, session, subscribe, now)?;
             }
@@ -370,9 +374,7 @@ impl Core {
             Packet::Auth(auth) => self.handle_auth(from, auth, now)?,
             // [MQTT-3.1.0-2]
             Packet::Connect(_) => return Err(protocol_error("a second CONNECT")),
-            Packet::ConnAck(_) | Packet::SubAck(_) | Packet::UnsubAck(_) | Packet::PingResp => {
-                return Err(protocol_error("a packet that only a server sends"));
-            }
+            _ => return Err(protocol_error("a packet that only a server sends")),
         }
         Ok(())
     }
@@ -491,10 +493,9 @@ impl Core {
 }
 
 /// Whether a packet is not an acknowledgement, which others have caused.
-fn is_request(bytes: &[u8]) -> bool {
-    const ACKNOWLEDGEMENTS: RangeInclusive<u8> =
-        PacketType::PubAck as u8..=PacketType::PubComp as u8;
-    !bytes.first().is_some_and(|first| ACKNOWLEDGEMENTS.contains(&(first >> 4)))
+fn is_request(packet_type: PacketType) -> bool {
+    use PacketType::{PubAck, PubComp, PubRec, PubRel};
+    !matches!(packet_type, PubAck | PubRec | PubRel | PubComp)
 }
 
 fn protocol_error(detail: &'static str) -> DecodeError {

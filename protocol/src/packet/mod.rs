@@ -8,6 +8,7 @@ mod disconnect;
 mod frame;
 mod outcome;
 mod publish;
+mod raw;
 mod suback;
 mod subscribe;
 
@@ -18,6 +19,7 @@ pub use connect::{Connect, ConnectProperties, Will, WillProperties};
 pub use disconnect::{Disconnect, DisconnectProperties};
 pub use frame::PublishFrame;
 pub use publish::{Delivery, Publish, PublishProperties, PublishTopic};
+pub use raw::{Decoded, RawPacket, Split, decode, decode_as, named_version, split};
 pub use suback::SubAck;
 pub use subscribe::{
     RetainHandling, Subscribe, SubscribeProperties, Subscription, Unsubscribe,
@@ -25,7 +27,7 @@ pub use subscribe::{
 };
 
 pub use crate::property::TopicAlias;
-use crate::wire::{MAXIMUM_VARINT, Reader, put_varint, varint, varint_length};
+use crate::wire::{MAXIMUM_VARINT, Reader, put_varint, varint_length};
 use crate::{DecodeError, EncodeError, PacketId, ReasonCode, Version};
 
 /// The type of a packet, by its number in the fixed header.
@@ -105,121 +107,6 @@ pub enum Packet<'a> {
     PingResp,
     Disconnect(Disconnect<'a>),
     Auth(Auth<'a>),
-}
-
-/// What [`decode`] made of some bytes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(clippy::large_enum_variant, reason = "it is taken apart where it is made")]
-pub enum Decoded<'a> {
-    /// A whole packet, and how many bytes it took.
-    Packet {
-        /// The packet.
-        packet: Packet<'a>,
-        /// Its length in bytes.
-        length: usize,
-    },
-    /// The bytes are the beginning of a packet.
-    Incomplete {
-        /// How many bytes there must be, at least, before it is worth another try.
-        needed: usize,
-    },
-}
-
-/// Reads the packet at the front of `bytes`, which may be at most `maximum` bytes long.
-///
-/// # Errors
-/// The bytes are no packet. A packet that is too large is refused as soon as its length
-/// is known, before it need be buffered.
-pub fn decode(bytes: &[u8], maximum: usize) -> Result<Decoded<'_>, DecodeError> {
-    decode_as(Version::V5_0, bytes, maximum)
-}
-
-/// Reads a packet in the form of a version. A CONNECT has the form of the version it names.
-///
-/// # Errors
-/// As for [`decode`].
-pub fn decode_as(
-    version: Version,
-    bytes: &[u8],
-    maximum: usize,
-) -> Result<Decoded<'_>, DecodeError> {
-    let Some((&first, behind)) = bytes.split_first() else {
-        return Ok(Decoded::Incomplete { needed: 2 });
-    };
-    let (kind, flags) = (packet_type(first, version)?, first & 0x0F);
-    let Some((remaining, varint_length)) = varint(behind)? else {
-        return Ok(Decoded::Incomplete { needed: bytes.len() + 1 });
-    };
-    let header = 1 + varint_length;
-    let length = header + remaining;
-    if length > maximum {
-        return Err(DecodeError {
-            reason: ReasonCode::PacketTooLarge,
-            detail: "a packet larger than announced as acceptable",
-        });
-    }
-    match bytes.get(header..length) {
-        Some(body) => {
-            Ok(Decoded::Packet { packet: read_body(version, kind, flags, body)?, length })
-        }
-        None => Ok(Decoded::Incomplete { needed: length }),
-    }
-}
-
-/// The version that the CONNECT at the front of `bytes` names, whatever else may be wrong with it.
-pub fn named_version(bytes: &[u8]) -> Option<Version> {
-    let (&first, behind) = bytes.split_first()?;
-    let (_, varint_length) = varint(behind).ok()??;
-    let mut reader = Reader::new(behind.get(varint_length..)?);
-    let is_connect = first >> 4 == PacketType::Connect as u8;
-    is_connect.then(|| connect::read_version(&mut reader).ok())?
-}
-
-/// Checks the first byte of the fixed header.
-fn packet_type(first: u8, version: Version) -> Result<PacketType, DecodeError> {
-    let kind =
-        PacketType::new(first >> 4).ok_or(DecodeError::malformed("packet type 0 is reserved"))?;
-    if kind == PacketType::Auth && !version.has_properties() {
-        return Err(DecodeError::malformed("packet type 15 is reserved"));
-    }
-    match kind.reserved_flags() {
-        // Version 3.1 marked repeated requests as duplicates.
-        Some(0b0010) if version == Version::V3_1 && first & 0x07 == 0b0010 => Ok(kind),
-        Some(flags) if flags != first & 0x0F => {
-            Err(DecodeError::malformed("reserved flags in the fixed header"))
-        }
-        _ => Ok(kind),
-    }
-}
-
-fn read_body(
-    version: Version,
-    kind: PacketType,
-    flags: u8,
-    body: &[u8],
-) -> Result<Packet<'_>, DecodeError> {
-    let mut reader = Reader::with_version(body, version);
-    let reader = &mut reader;
-    let packet = match kind {
-        // PUBLISH takes all that is left as its payload.
-        PacketType::Publish => return Publish::read(flags, reader).map(Packet::Publish),
-        PacketType::Connect => Packet::Connect(Connect::read(reader)?),
-        PacketType::ConnAck => Packet::ConnAck(ConnAck::read(reader)?),
-        PacketType::PubAck => Packet::PubAck(Ack::read(kind, reader)?),
-        PacketType::PubRec => Packet::PubRec(Ack::read(kind, reader)?),
-        PacketType::PubRel => Packet::PubRel(Ack::read(kind, reader)?),
-        PacketType::PubComp => Packet::PubComp(Ack::read(kind, reader)?),
-        PacketType::Subscribe => Packet::Subscribe(Subscribe::read(reader)?),
-        PacketType::SubAck => Packet::SubAck(SubAck::read(kind, reader)?),
-        PacketType::Unsubscribe => Packet::Unsubscribe(Unsubscribe::read(reader)?),
-        PacketType::UnsubAck => Packet::UnsubAck(SubAck::read(kind, reader)?),
-        PacketType::PingReq => Packet::PingReq,
-        PacketType::PingResp => Packet::PingResp,
-        PacketType::Disconnect => Packet::Disconnect(Disconnect::read(reader)?),
-        PacketType::Auth => Packet::Auth(Auth::read(reader)?),
-    };
-    reader.end()?;
-    Ok(packet)
 }
 
 impl<'a> Packet<'a> {
