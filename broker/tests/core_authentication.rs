@@ -10,6 +10,7 @@ use std::time::Duration;
 use data_encoding::BASE64;
 use dialogue::*;
 use mqtt_broker::core::limits::Limits;
+use mqtt_broker::core::origin::Origin;
 use mqtt_broker::core::{Access, NonceSecret};
 use mqtt_broker::users::Users;
 use mqtt_protocol::QoS::AtMostOnce;
@@ -386,6 +387,113 @@ fn a_session_is_its_users_alone() {
     let (_, reason) = broker.try_send_password("a", "ann", "ann's");
     assert_eq!(reason, Success);
     assert!(broker.is_closed(ann), "ann has taken her own session over");
+}
+
+/// The first packet that a client of another machine is sent, all passwords checked.
+fn try_from_afar(broker: &mut Broker, last_byte: u8, connect: &Connect<'_>) -> ReasonCode {
+    let origin = Origin::of([192, 0, 2, last_byte].into());
+    let client = broker.core.open_from(origin, broker.now);
+    broker.send(client, &Packet::Connect(connect.clone()));
+    broker.check_passwords();
+    match broker.receive(client) {
+        Packet::ConnAck(connack) => connack.reason,
+        Packet::Auth(auth) => auth.reason,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn who_guesses_is_not_listened_to_for_a_while() {
+    let (right, wrong) = (with_password("a", "ann", "ann's"), with_password("a", "ann", "guess"));
+    let unknown = with_password("a", "nobody", "guess");
+    let scram = scram_as("ann", "x").first;
+    let scram = with_method("b", scram::NAME, &scram);
+    let mut broker = broker();
+    for number in 0..5 {
+        let guess = if number % 2 == 0 { &wrong } else { &unknown };
+        assert_eq!(try_from_afar(&mut broker, 1, guess), ReasonCode::BadUserNameOrPassword);
+    }
+    for connect in [&wrong, &right, &unknown, &scram] {
+        let reason = try_from_afar(&mut broker, 1, connect);
+        assert_eq!(reason, ReasonCode::ConnectionRateExceeded);
+        assert!(broker.checks.is_empty());
+    }
+    assert_eq!(try_from_afar(&mut broker, 2, &right), Success, "others are not meant");
+    let (_, reason) = broker.try_send_password("a", "ann", "ann's");
+    assert_eq!(reason, Success, "nor is this machine");
+    broker.pass(Duration::from_secs(60));
+    assert_eq!(try_from_afar(&mut broker, 1, &right), Success);
+}
+
+/// Many devices of one household come back at once, and one of them has a wrong password.
+#[test]
+fn right_passwords_are_not_counted_however_many_come_at_once() {
+    let mut broker = broker();
+    let origin = Origin::of([192, 0, 2, 1].into());
+    let mut clients = Vec::new();
+    for number in 0..20 {
+        let client = broker.core.open_from(origin, broker.now);
+        let (id, password) = (number.to_string(), if number < 4 { "guess" } else { "ann's" });
+        broker.send(client, &Packet::Connect(with_password(&id, "ann", password)));
+        clients.push(client);
+    }
+    broker.check_passwords();
+    let welcome = clients.iter().filter(|&&client| !broker.is_closed(client)).count();
+    assert_eq!(welcome, 16);
+}
+
+/// What waits to be checked is not checked when too much was wrong meanwhile.
+#[test]
+fn many_guesses_at_once_are_no_way_around() {
+    let mut broker = broker();
+    let origin = Origin::of([192, 0, 2, 1].into());
+    let mut clients = Vec::new();
+    for number in 0..20 {
+        let client = broker.core.open_from(origin, broker.now);
+        let id = number.to_string();
+        broker.send(client, &Packet::Connect(with_password(&id, "ann", &format!("guess {id}"))));
+        clients.push(client);
+    }
+    let mut checks = 0;
+    while let Some((client, check)) = broker.checks.pop() {
+        checks += 1;
+        broker.core.handle_password_checked(client, check.is_right(), broker.now);
+        broker.settle();
+    }
+    let running = Limits::default().maximum_password_checks;
+    assert!((5..5 + running).contains(&checks), "{checks} were looked at");
+    assert!(clients.iter().all(|&client| broker.is_closed(client)));
+}
+
+/// A right password is not hashed again for some minutes, unless users have changed.
+#[test]
+fn a_right_password_is_remembered() {
+    let mut broker = broker();
+    let right = with_password("a", "ann", "ann's");
+    assert_eq!(broker.try_send_password("a", "ann", "ann's").1, Success);
+    broker.connect_with(&right);
+    let (_, reason) = broker.try_send_password("a", "ann", "ben's");
+    assert_eq!(reason, ReasonCode::BadUserNameOrPassword);
+    broker.core.change_access(access(), broker.now);
+    let client = broker.open();
+    broker.send(client, &Packet::Connect(right.clone()));
+    assert_eq!(broker.checks.len(), 1, "users were read anew");
+    broker.check_passwords();
+    broker.pass(Duration::from_secs(600));
+    let client = broker.open();
+    broker.send(client, &Packet::Connect(right));
+    assert_eq!(broker.checks.len(), 1, "it was long ago");
+}
+
+/// A password that was being checked when users changed may not be theirs any more.
+#[test]
+fn a_check_begun_before_users_change_is_begun_again() {
+    let mut broker = broker();
+    let client = broker.open();
+    broker.send(client, &Packet::Connect(with_password("a", "ann", "ann's")));
+    broker.core.change_access(access(), broker.now);
+    broker.check_passwords();
+    assert_eq!(broker.refusal(client), Some(ReasonCode::ServerBusy));
 }
 
 #[test]

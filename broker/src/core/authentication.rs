@@ -20,6 +20,7 @@ use mqtt_protocol::{
 use scram::{ClientProof, read_client_first};
 
 use super::connection::{Connection, State};
+use super::logins::Proof;
 use super::time::Instant;
 use super::{ConnectionId, Core, Output, protocol_error};
 use crate::access::{Administrators, Rules};
@@ -80,15 +81,17 @@ pub(super) struct Exchange {
     user: Arc<str>,
     /// The CONNECT that waits for the end; none on an open connection.
     connect: Option<Vec<u8>>,
+    /// By which users it is judged.
+    version: u64,
     step: Step,
 }
 
 #[derive(Debug)]
 enum Step {
     /// The password waits to be checked.
-    Queued(PasswordCheck),
+    Queued(PasswordCheck, Proof),
     /// The shell checks the password.
-    Checking,
+    Checking(Proof),
     /// The client is to answer a challenge.
     Challenged(ClientProof),
 }
@@ -134,7 +137,7 @@ impl Core {
             }
             // [MQTT-4.12.0-1]
             Some(_) => self.refuse(from, ReasonCode::BadAuthenticationMethod),
-            None if says_who => self.queue_check(from, &users, connect),
+            None if says_who => self.queue_check(from, &users, connect, now),
             None if access.allow_anonymous => self.welcome(from, connect, Proved::default(), now),
             None => self.refuse(from, ReasonCode::NotAuthorized),
         }
@@ -153,14 +156,18 @@ impl Core {
             return self.reject(from, now);
         };
         let user: Arc<str> = opening.user_name().into();
+        if !self.may_try(from, &user, now) {
+            return self.send_away(from, now);
+        }
         let keys = users.keys(&self.config.access.rules.account(&user));
         let Ok((proof, challenge)) = opening.challenge(keys, &self.nonce()) else {
             return self.reject(from, now);
         };
         let connect = connect.map(without_secrets);
+        let version = self.access_version;
         if let Some(connection) = self.connection(from) {
             let step = Step::Challenged(proof);
-            connection.exchange = Some(Box::new(Exchange { user, connect, step }));
+            connection.exchange = Some(Box::new(Exchange { user, connect, version, step }));
         }
         self.send_auth(from, ReasonCode::ContinueAuthentication, &challenge);
     }
@@ -234,7 +241,16 @@ impl Core {
     /// Looks at a client's proof, and answers with the broker's.
     fn judge(&mut self, from: ConnectionId, exchange: Exchange, data: Binary<'_>, now: Instant) {
         let Step::Challenged(proof) = exchange.step else { return };
-        let Ok(answer) = proof.read_client_final(&data) else { return self.reject(from, now) };
+        if exchange.version != self.access_version {
+            return self.send_back(from, now);
+        }
+        // There may have been others since it was challenged.
+        if !self.may_try(from, &exchange.user, now) {
+            return self.send_away(from, now);
+        }
+        let answer = proof.read_client_final(&data);
+        self.note_try(from, &exchange.user, answer.is_ok(), now);
+        let Ok(answer) = answer else { return self.reject(from, now) };
         let Some(connect) = exchange.connect else {
             return self.confirm(from, &exchange.user, &answer, now);
         };
@@ -278,39 +294,78 @@ impl Core {
         }
     }
 
-    /// Has the password checked, in its turn. What the client sends meanwhile waits.
-    fn queue_check(&mut self, from: ConnectionId, users: &Users, connect: &Connect<'_>) {
-        let name = connect.user_name.map(Text::as_str);
-        let check = name.zip(connect.password);
-        let check = check.and_then(|(name, password)| {
-            users.check(&self.config.access.rules.account(name), &password)
+    /// Ends a connection whose client, or others at its place, have tried too many passwords.
+    fn send_away(&mut self, id: ConnectionId, now: Instant) {
+        if self.state(id).is_some_and(State::is_before_connack) {
+            self.refuse(id, ReasonCode::ConnectionRateExceeded);
+        } else {
+            self.disconnect(id, ReasonCode::NotAuthorized, "too many wrong passwords", now);
+        }
+    }
+
+    /// Has a client begin again whose proof is for users of a moment ago.
+    fn send_back(&mut self, id: ConnectionId, now: Instant) {
+        if self.state(id).is_some_and(State::is_before_connack) {
+            self.refuse(id, ReasonCode::ServerBusy);
+        } else {
+            self.disconnect(id, ReasonCode::ServerBusy, "users are read anew", now);
+        }
+    }
+
+    /// Has the password checked, in its turn, unless it was not long ago. What the client sends
+    /// meanwhile waits.
+    fn queue_check(
+        &mut self,
+        from: ConnectionId,
+        users: &Users,
+        connect: &Connect<'_>,
+        now: Instant,
+    ) {
+        let said = connect.user_name.map(Text::as_str).zip(connect.password);
+        let check = said.and_then(|(user, password)| {
+            let check = users.check(&self.config.access.rules.account(user), &password)?;
+            Some((user, check, self.proof(user, &password)))
         });
-        let Some((user, check)) = name.zip(check) else {
+        let Some((user, check, proof)) = check else {
             return self.refuse(from, ReasonCode::BadUserNameOrPassword);
         };
+        if self.logins.remembers(&proof, now) {
+            let proved = Proved { user: Some(user.into()), data: None };
+            return self.welcome(from, connect, proved, now);
+        }
+        if !self.may_try(from, user, now) {
+            return self.send_away(from, now);
+        }
         if self.checks.waiting.len() >= self.config.limits.maximum_password_queue {
             return self.refuse(from, ReasonCode::ServerBusy);
         }
+        let version = self.access_version;
         if let Some(connection) = self.connection(from) {
             connection.state = State::Checking;
             connection.exchange = Some(Box::new(Exchange {
                 user: user.into(),
                 connect: Some(without_secrets(connect)),
-                step: Step::Queued(check),
+                version,
+                step: Step::Queued(check, proof),
             }));
         }
         self.checks.waiting.push_back(from);
-        self.start_checks();
+        self.start_checks(now);
     }
 
-    /// Orders as many checks as may run at once. Who has gone meanwhile is passed over.
-    fn start_checks(&mut self) {
+    /// Orders as many checks as may run at once. Who has gone meanwhile is passed over, and where too
+    /// many passwords have been wrong meanwhile no more are looked at.
+    fn start_checks(&mut self, now: Instant) {
         while self.checks.running < self.config.limits.maximum_password_checks {
             let Some(id) = self.checks.waiting.pop_front() else { return };
-            let check = self.connection(id).and_then(Connection::take_check);
-            if let Some(check) = check {
+            let Some((user, check)) = self.connection(id).and_then(Connection::take_check) else {
+                continue;
+            };
+            if self.may_try(id, &user, now) {
                 self.checks.running += 1;
                 self.outputs.push_back(Output::CheckPassword(id, check));
+            } else {
+                self.send_away(id, now);
             }
         }
     }
@@ -319,15 +374,27 @@ impl Core {
     /// [received](Self::receive) now.
     pub fn handle_password_checked(&mut self, id: ConnectionId, is_right: bool, now: Instant) {
         self.checks.running = self.checks.running.saturating_sub(1);
-        self.start_checks();
+        self.finish_check(id, is_right, now);
+        self.start_checks(now);
+    }
+
+    fn finish_check(&mut self, id: ConnectionId, is_right: bool, now: Instant) {
         if self.state(id) != Some(State::Checking) {
             return;
         }
         let exchange = self.connection(id).and_then(|connection| connection.exchange.take());
-        let Some(Exchange { user, connect: Some(connect), .. }) = exchange.map(|it| *it) else {
+        let Some(Exchange { user, connect: Some(connect), version, step }) = exchange.map(|it| *it)
+        else {
             return;
         };
+        if version != self.access_version {
+            return self.send_back(id, now);
+        }
+        self.note_try(id, &user, is_right, now);
         if is_right {
+            if let Step::Checking(proof) = step {
+                self.logins.remember(proof, now);
+            }
             self.resume_connect(id, &connect, Proved { user: Some(user), data: None }, now);
             self.resume_reading(id);
         } else {
@@ -338,15 +405,18 @@ impl Core {
 
 impl Connection {
     /// The check that is due, while its client waits for it.
-    fn take_check(&mut self) -> Option<PasswordCheck> {
+    fn take_check(&mut self) -> Option<(Arc<str>, PasswordCheck)> {
         if self.state != State::Checking {
             return None;
         }
-        let step = &mut self.exchange.as_mut()?.step;
-        match std::mem::replace(step, Step::Checking) {
-            Step::Queued(check) => Some(check),
-            Step::Checking | Step::Challenged(_) => None,
-        }
+        let exchange = self.exchange.take()?;
+        let Exchange { user, connect, version, step: Step::Queued(check, proof) } = *exchange
+        else {
+            return None;
+        };
+        let step = Step::Checking(proof);
+        self.exchange = Some(Box::new(Exchange { user: user.clone(), connect, version, step }));
+        Some((user, check))
     }
 }
 

@@ -5,6 +5,7 @@ use mqtt_protocol::delivery::Stage;
 use mqtt_protocol::{Connect, ReasonCode, TopicFilter};
 
 use super::authentication::Access;
+use super::logins::Logins;
 use super::message::Message;
 use super::session::SessionId;
 use super::time::Instant;
@@ -66,6 +67,9 @@ impl Core {
     /// in any more have to go; subscriptions and messages that nobody may have any more are dropped.
     pub fn change_access(&mut self, access: Access, now: Instant) {
         let former = std::mem::replace(&mut self.config.access, access);
+        // What was right may be wrong, and users may have other names.
+        self.logins = Logins::default();
+        self.access_version += 1;
         let connections = self.connections.iter();
         let strangers = connections.filter(|(_, connection)| {
             connection.session().is_some()

@@ -12,7 +12,7 @@ use mqtt_protocol::{
 
 use super::authentication::Exchange;
 use super::limits::Limits;
-use super::origin::Origin;
+use super::origin::{Block, Origin};
 use super::pressure::Held;
 use super::rate::Meter;
 use super::route::Route;
@@ -41,6 +41,8 @@ pub(super) struct Connection {
     pub(super) meter: Option<Meter>,
     /// The form of what goes back and forth: that of the client's CONNECT.
     pub(super) version: Version,
+    /// Who answers for what it does, if it is not from this machine.
+    pub(super) block: Option<Block>,
     pub(super) outbox: Outbox,
     /// Who is not read until the client takes what waits in the outbox.
     pub(super) held: Option<Box<Held>>,
@@ -97,6 +99,7 @@ impl Connection {
         Self {
             generation,
             state: State::Handshake,
+            block: origin.block(),
             meter: origin.block().map(|_| Meter::default()),
             version: Version::default(),
             outbox: Outbox::default(),

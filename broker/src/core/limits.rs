@@ -122,6 +122,12 @@ limits! {
     maximum_password_checks: usize = 2,
     /// How many passwords wait to be checked, at most; a further one is refused with 0x89.
     maximum_password_queue: usize = 64,
+    /// How many wrong passwords an address may send in a minute; further ones are not looked at and
+    /// refused with 0x9F.
+    maximum_failed_logins_per_address: u32 = 5,
+    /// How many wrong passwords may be tried on a user in a minute; from addresses where the right one
+    /// has not come from, further ones are not looked at and refused with 0x9F.
+    maximum_failed_logins_per_user: u32 = 10,
 }
 
 /// Why a limit cannot be set.

@@ -8,6 +8,7 @@
 //! | --- | --- |
 //! | `authentication` | who a client is |
 //! | `authorization` | what it may do |
+//! | `logins` | how often a wrong password may be tried |
 //! | `connect` | CONNECT, takeover, the end of a connection |
 //! | `publish` | messages that come in, and the QoS 1 and 2 steps of both directions |
 //! | `deliver` | messages that go out |
@@ -27,6 +28,7 @@ pub mod connection;
 mod deliver;
 mod lifetime;
 pub mod limits;
+mod logins;
 pub mod message;
 pub mod notice;
 pub mod origin;
@@ -59,6 +61,7 @@ pub use self::authentication::{Access, NonceSecret};
 pub use self::connection::ConnectionId;
 use self::connection::{Connection, SpareBuffers, State, Unconnected, WriteRight};
 use self::limits::Limits;
+use self::logins::Logins;
 use self::notice::Notice;
 use self::origin::Origin;
 use self::retained::Retained;
@@ -141,6 +144,9 @@ pub struct Core {
     /// Counts the nonces.
     nonces: u64,
     checks: Checks,
+    logins: Logins,
+    /// Counts the changes of access: a login begun before one does not count.
+    access_version: u64,
     unconnected: Unconnected,
     router: Router,
     retained: Retained,
@@ -177,6 +183,8 @@ impl Core {
             assigned_client_ids: 0,
             nonces: 0,
             checks: Checks::default(),
+            logins: Logins::default(),
+            access_version: 0,
             unconnected: Unconnected::default(),
             router: Router::default(),
             retained: Retained::default(),
