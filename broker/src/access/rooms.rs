@@ -4,8 +4,8 @@
 //! ann's own if the room knows her: as one of its members, or as an operator, so that nobody who
 //! merely knows the room's password can pass for one. In a locked room there are none but these.
 //!
-//! Nothing of the broker is a guest's but the topics of the room. There, what a peer tells of
-//! itself is told by that peer alone, and the timeline, if the room has operators, by them alone.
+//! Nothing of the broker is a guest's but the topics of the room. There, what a peer says is said by
+//! that peer alone, and the timeline and the rules, if the room has operators, by them alone.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -20,8 +20,11 @@ const TOPICS: &str = "playsync/1/";
 /// What the client id of a player begins with; its peer id follows.
 const CLIENT_ID_PREFIX: &str = "playsync-";
 
+/// What each peer writes below its own name only.
+const OF_EACH_PEER: [&str; 2] = ["peer", "chat"];
+
 /// What only operators write, in a room that has any.
-const LED_BY_OPERATORS: [&str; 3] = ["timeline", "playlist", "settings"];
+const LED_BY_OPERATORS: [&str; 2] = ["timeline", "settings"];
 
 /// What stands between the name and the room in a user's name, and before a room in the name of
 /// its line in the password file.
@@ -79,7 +82,7 @@ impl Room {
         let (first, rest) = channel.split_once('/').unwrap_or((channel, ""));
         match action {
             Action::Receive | Action::Subscribe => true,
-            Action::Publish if first == "peer" => {
+            Action::Publish if OF_EACH_PEER.contains(&first) => {
                 let peer = rest.split('/').next().unwrap_or_default();
                 peer == client_id.strip_prefix(CLIENT_ID_PREFIX).unwrap_or(client_id)
             }
@@ -225,6 +228,8 @@ mod tests {
         assert_eq!(publish("playsync/1/free/peer/p1/status"), Verdict::Granted);
         assert_eq!(publish("playsync/1/free/peer/p2"), Verdict::Denied);
         assert_eq!(publish("playsync/1/free/peer"), Verdict::Denied);
+        assert_eq!(publish("playsync/1/free/chat/p1"), Verdict::Granted);
+        assert_eq!(publish("playsync/1/free/chat/p2"), Verdict::Denied);
         assert_eq!(publish("playsync/1/free/answer/p1"), Verdict::Granted);
     }
 

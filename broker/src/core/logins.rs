@@ -11,9 +11,10 @@ use std::time::Duration;
 use ring::hmac;
 
 use super::limits::Limits;
+use super::notice::Notice;
 use super::origin::Block;
 use super::time::Instant;
-use super::{ConnectionId, Core};
+use super::{ConnectionId, Core, Output};
 
 /// The time that the limits of failed logins are for.
 const MINUTE: Duration = Duration::from_secs(60);
@@ -136,6 +137,9 @@ impl Core {
 
     /// Takes note that a password was wrong, or right.
     pub(super) fn note_try(&mut self, id: ConnectionId, user: &str, is_right: bool, now: Instant) {
+        if !is_right {
+            self.outputs.push_back(Output::Note(Box::new(Notice::NotProved(user.into()))));
+        }
         let Some(from) = self.block_of(id) else { return };
         let user = self.known_as(user);
         if is_right {

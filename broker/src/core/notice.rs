@@ -6,6 +6,7 @@ use mqtt_protocol::ReasonCode;
 
 use super::session::SessionId;
 use super::{ConnectionId, Core, Output};
+use crate::access::Action;
 
 /// Something that has happened to a client. Its words are the client's own: whoever writes them
 /// down has to mind what is in them.
@@ -20,6 +21,17 @@ pub enum Notice {
     },
     /// It was not let in.
     Refused(ReasonCode),
+    /// It has not proved to be this user, who may not exist.
+    NotProved(Arc<str>),
+    /// It may not do something.
+    Denied {
+        /// Its name.
+        client_id: Arc<str>,
+        /// What it wanted to do.
+        action: Action,
+        /// The topic, or filter.
+        topic: Box<str>,
+    },
     /// The broker has ended its connection.
     Disconnected {
         /// Its name.
@@ -54,6 +66,10 @@ impl Core {
         if let Some(session) = session {
             self.note(session, |client_id| Notice::Connected { client_id, user });
         }
+    }
+
+    pub(super) fn note_denied(&mut self, id: SessionId, action: Action, topic: &str) {
+        self.note(id, |client_id| Notice::Denied { client_id, action, topic: topic.into() });
     }
 
     pub(super) fn note_refused(&mut self, reason: ReasonCode) {

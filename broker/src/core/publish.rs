@@ -85,6 +85,7 @@ impl Core {
             }
             // A route that is known was found for a topic that it might publish to.
             if !self.may(id, Action::Publish, message.topic.as_str()) {
+                self.note_denied(id, Action::Publish, message.topic.as_str());
                 return ReasonCode::NotAuthorized;
             }
         }

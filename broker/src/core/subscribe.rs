@@ -108,6 +108,7 @@ impl Core {
             return Err(ReasonCode::TopicFilterInvalid);
         }
         if !self.may(id, Action::Subscribe, filter.pattern()) {
+            self.note_denied(id, Action::Subscribe, filter.pattern());
             return Err(ReasonCode::NotAuthorized);
         }
         let limits = &self.config.limits;

@@ -3,7 +3,7 @@
 //! Names come from the wire and are written as Rust writes text in quotes: whatever is in them, a
 //! line stays a line, and a terminal is not told anything. Payloads and passwords are never written.
 
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use crate::core::notice::Notice;
 
@@ -15,6 +15,12 @@ pub(super) fn write(notice: Notice) {
         }
         Notice::Connected { client_id: client, user: None } => debug!(?client, "connected"),
         Notice::Refused(reason) => debug!(%reason, "refused a client"),
+        Notice::NotProved(user) => {
+            info!(?user, "refused a login: a wrong password, or no such user");
+        }
+        Notice::Denied { client_id: client, action, topic } => {
+            debug!(?client, ?action, ?topic, "denied by the rules");
+        }
         Notice::Disconnected { client_id: client, reason } => {
             debug!(?client, %reason, "disconnected");
         }
