@@ -7,7 +7,7 @@
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let server = Server::start(Options::default()).await?;
 //! println!("listening on {:?}", server.local_addresses());
-//! server.run(std::future::pending()).await;
+//! server.run(std::future::pending()).await?;
 //! # Ok(())
 //! # }
 //! ```

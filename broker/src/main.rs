@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use clap::builder::styling::Styles;
 use clap::{Parser, Subcommand, ValueEnum};
+use mqtt_broker::core::Durability;
 use mqtt_broker::core::limits::Limits;
 use mqtt_broker::shell::{
     Address, Inherited, Network, Options, Reloader, Server, StartError, notify,
@@ -56,6 +57,11 @@ struct Arguments {
     /// Keep retained messages and sessions in this directory across restarts
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
+
+    /// What that directory holds for sure: sync, all that was acknowledged; 1s, all but the last
+    /// second; off, nothing until the broker stops in good order
+    #[arg(long, value_name = "WHEN", default_value = "sync", value_parser = parse_durability)]
+    durability: Durability,
 
     /// Show this certificate on mqtts and wss addresses, in PEM form, with those between it and
     /// its root
@@ -176,13 +182,14 @@ fn main() -> ExitCode {
         .enable_all()
         .build();
     let options = settings.into_options();
-    let result = runtime
-        .map_err(StartError::Threads)
-        .and_then(|runtime| runtime.block_on(run(options, line)));
+    let result = match runtime {
+        Ok(runtime) => runtime.block_on(run(options, line)),
+        Err(error) => Err(StartError::Threads(error).to_string()),
+    };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(start_error) => {
-            error!("{start_error}");
+        Err(error) => {
+            error!("{error}");
             ExitCode::FAILURE
         }
     }
@@ -208,19 +215,29 @@ fn default_threads() -> NonZeroUsize {
     NonZeroUsize::new(cores - 1).unwrap_or(NonZeroUsize::MIN)
 }
 
+fn parse_durability(text: &str) -> Result<Durability, &'static str> {
+    match text {
+        "sync" => Ok(Durability::Sync),
+        "1s" => Ok(Durability::OneSecond),
+        "off" => Ok(Durability::Off),
+        _ => Err("expected sync, 1s or off"),
+    }
+}
+
 fn parse_limit(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
     Limits::default().set(name, value).map_err(|invalid| invalid.to_string())?;
     Ok((name.into(), value.into()))
 }
 
-async fn run(options: Options, line: Vec<OsString>) -> Result<(), StartError> {
+async fn run(options: Options, line: Vec<OsString>) -> Result<(), String> {
     let descriptors = raise_descriptor_limit();
     let maximum = options.limits.maximum_connections;
     let keeps_state = options.state_dir.is_some();
     let stop = stop_signal();
     let hangup = signal(SignalKind::hangup());
-    let server = Server::start_with(options, Inherited::from_environment()).await?;
+    let server = Server::start_with(options, Inherited::from_environment()).await;
+    let server = server.map_err(|error| error.to_string())?;
     for url in server.urls() {
         info!("listening on {url}");
     }
@@ -239,7 +256,7 @@ async fn run(options: Options, line: Vec<OsString>) -> Result<(), StartError> {
         stop.await;
         notify("STOPPING=1");
     };
-    server.run(stop).await;
+    server.run(stop).await.map_err(|error| format!("stopped at once: {error}"))?;
     info!("stopped");
     Ok(())
 }

@@ -93,6 +93,7 @@ impl Settings {
             listen: arguments.listen,
             tls,
             state_dir: arguments.state_dir,
+            durability: arguments.durability,
             password_file: arguments.password_file,
             acl_file: arguments.acl_file,
             rooms,

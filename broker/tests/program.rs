@@ -12,10 +12,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
+use mqtt_broker::core::change::{Change, SavedSession};
 use mqtt_broker::core::time::WallClock;
-use mqtt_broker::core::{Change, SavedSession};
 use mqtt_broker::shell::Options;
-use mqtt_broker::store::{RedbStore, Store};
+use mqtt_broker::store::{Batch, RedbStore, Store};
 use mqtt_protocol::QoS::AtLeastOnce;
 use mqtt_protocol::*;
 use sockets::*;
@@ -74,16 +74,13 @@ fn store_of_old(scratch: &Scratch, age: Duration, expiry: Duration) {
     let session = SavedSession {
         client_id: "away".into(),
         user: None,
-        since: at,
+        since: Some(at),
         expiry: Some(expiry),
-        subscriptions: Vec::new(),
-        queue: Vec::new(),
-        in_flight: Vec::new(),
-        next_id: PacketId::FIRST,
-        unreleased: Vec::new(),
         will: None,
     };
-    store.commit(&[Change::Session(Box::new(session))]).unwrap();
+    let mut batch = Batch::default();
+    batch.add(Change::Session(1, Box::new(session)));
+    store.commit(&batch).unwrap();
 }
 
 /// [MQTT-4.1.0-2]

@@ -110,7 +110,18 @@ impl Core {
             return;
         }
         let mut queue = std::mem::take(&mut session.queue);
-        queue.retain(|queued| self.may(id, Action::Receive, queued.message.topic().as_str()));
+        let keeps = session.keeps_messages();
+        let mut forbidden = Vec::new();
+        queue.retain(|queued| {
+            let may = self.may(id, Action::Receive, queued.message.topic().as_str());
+            if !may {
+                forbidden.push(queued.clone());
+            }
+            may
+        });
+        for queued in forbidden {
+            self.keeping.delivered(keeps, &queued);
+        }
         if let Some(session) = self.session(id) {
             session.queue = queue;
         }
@@ -126,9 +137,11 @@ impl Core {
             })
         });
         let forbidden: Vec<_> = forbidden.map(|(packet_id, _)| packet_id).collect();
-        if let Some(session) = self.session(id) {
+        if let Some(session) = self.sessions.get_mut(id.number() as usize) {
             for packet_id in forbidden {
-                session.outgoing.abandon(packet_id);
+                if let Some(Some(queued)) = session.outgoing.abandon(packet_id) {
+                    self.keeping.delivered(session.keeps_messages(), &queued);
+                }
             }
         }
     }

@@ -17,7 +17,7 @@ use super::session::{Session, SessionId, StoredWill};
 use super::subscribe::unroute;
 use super::time::Instant;
 use super::timers::Timer;
-use super::{Change, ConnectionId, Core, Output, protocol_error};
+use super::{ConnectionId, Core, Output, protocol_error};
 use crate::access::Who;
 
 /// A Session Expiry Interval that means for ever.
@@ -50,6 +50,7 @@ impl Core {
         proved: Proved<'_>,
         now: Instant,
     ) {
+        self.keeping.begin_packet();
         if let Err(reason) = self.check_connect(connect) {
             return self.refuse(from, reason);
         }
@@ -75,6 +76,8 @@ impl Core {
         let (session, session_present) =
             self.begin_session(client_id, proved.user, connect.clean_start);
         self.attach(from, session, connect, now);
+        self.keep_session(session);
+        self.withhold_connack(from);
         self.accept(from, session_present, granted);
         self.drop_forbidden_in_flight(session);
         self.resume(session, now);
@@ -342,8 +345,9 @@ impl Core {
                 self.detach(session, now);
             }
         }
-        // Messages have come for sessions since they were saved, the last wills among them.
-        self.save_sessions();
+        if !self.keeping.is_on() {
+            self.keep_everything();
+        }
     }
 
     /// Sends DISCONNECT and ends the connection. It is for the client to say how long its session
@@ -374,6 +378,7 @@ impl Core {
         let connection = self.connection(id)?;
         let session = connection.session();
         let former = std::mem::replace(&mut connection.state, State::Closing);
+        connection.forget_withheld();
         self.unconnected.count -= usize::from(former.is_before_connack());
         self.relieve(id);
         self.outputs.push_back(Output::Close(id));
@@ -398,7 +403,7 @@ impl Core {
         if let Some(expiry) = expiry {
             self.set_timer(now + expiry, Timer::SessionExpiry(id, epoch));
         }
-        self.save_session(id);
+        self.keep_session(id);
     }
 
     /// Forgets the session; its will is published if it still has one. [MQTT-3.1.2-8]
@@ -408,14 +413,12 @@ impl Core {
             return;
         }
         self.publish_will(id, now);
-        let session = self.sessions.remove(id.number() as usize);
+        let mut session = self.sessions.remove(id.number() as usize);
         for (filter, _) in session.subscriptions.iter() {
             unroute(&mut self.router, filter, id);
         }
         self.client_ids.remove(&session.client_id);
-        if session.is_stored {
-            self.store(Change::SessionEnded((*session.client_id).into()));
-        }
+        self.keeping.forget(&mut session);
     }
 }
 

@@ -11,6 +11,7 @@ use mqtt_protocol::{
 };
 
 use super::authentication::Exchange;
+use super::keeping::Withheld;
 use super::limits::Limits;
 use super::origin::{Block, Origin};
 use super::pressure::Held;
@@ -44,6 +45,8 @@ pub(super) struct Connection {
     /// Who answers for what it does, if it is not from this machine.
     pub(super) block: Option<Block>,
     pub(super) outbox: Outbox,
+    /// What the store has to have before it may leave.
+    pub(super) withheld: Option<Box<Withheld>>,
     /// Who is not read until the client takes what waits in the outbox.
     pub(super) held: Option<Box<Held>>,
     /// Who the client has proved to be.
@@ -60,7 +63,7 @@ pub(super) struct Connection {
     /// Where the client's last message went: the next one mostly goes there, too.
     pub(super) route: Option<Box<Route>>,
     /// What the client is sent instead of topic names, if it takes any.
-    sent_aliases: Option<Box<SentAliases>>,
+    pub(super) sent_aliases: Option<Box<SentAliases>>,
     /// The largest packet the client takes, in bytes. [MQTT-3.1.2-24]
     maximum_packet_size: usize,
     wants_problem_information: bool,
@@ -103,6 +106,7 @@ impl Connection {
             meter: origin.block().map(|_| Meter::default()),
             version: Version::default(),
             outbox: Outbox::default(),
+            withheld: None,
             held: None,
             user: None,
             method: None,
@@ -292,6 +296,8 @@ pub(super) enum WriteRight {
     Offered,
     /// Somebody took it.
     Taken,
+    /// Nobody, before the store has what CONNACK promises.
+    Withheld,
 }
 
 #[cfg(test)]

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use mqtt_protocol::delivery::AcknowledgedQoS;
+use mqtt_protocol::delivery::{AcknowledgedQoS, Stage};
 use mqtt_protocol::{
     Ack, Delivery, EncodeError, Packet, PublishFrame, QoS, ReasonCode, SubscriptionIdentifier,
     SubscriptionIdentifiers, TopicFilter, TopicName, Version,
 };
 
+use super::change::{Progress, Sequence};
 use super::connection::Connection;
+use super::keeping::Keeping;
 use super::message::{Message, MessageView, Queued};
 use super::route::{Recipient, Route};
 use super::router::Subscriber;
@@ -29,6 +31,8 @@ struct Source<'a> {
     message: &'a MessageView<'a>,
     /// What sessions keep of it, once one has to.
     kept: Option<Arc<Message>>,
+    /// What the store knows its latest copy by, once one is stored.
+    sequence: Option<Sequence>,
     /// Its latest encoding for those who cannot be sent the packet it came in.
     encoded: Option<PublishFrame<Vec<u8>>>,
     /// Where to encode it.
@@ -44,7 +48,18 @@ impl Source<'_> {
 
     fn queued(&mut self, recipient: &Recipient, qos: QoS, retain: bool) -> Queued {
         let identifiers = recipient.identifiers.as_slice().into();
-        Queued { message: self.keep(), qos, retain, identifiers }
+        let sequence = Sequence::default();
+        Queued { message: self.keep(), qos, retain, identifiers, sequence }
+    }
+
+    /// Gives a copy of it a name, for a store.
+    fn name(&mut self, queued: &mut Queued, keeping: &mut Keeping) {
+        let sequence = match self.sequence {
+            None => keeping.next_sequence(),
+            Some(Sequence { message, copy }) => Sequence { message, copy: copy + 1 },
+        };
+        self.sequence = Some(sequence);
+        queued.sequence = sequence;
     }
 
     /// Sends it to a client. Bytes that others get as well are copied; what is this client's
@@ -156,7 +171,8 @@ impl Core {
         now: Instant,
     ) {
         let scratch = std::mem::take(&mut self.scratch);
-        let mut source = Source { message, kept: None, encoded: None, scratch, now };
+        let mut source =
+            Source { message, kept: None, sequence: None, encoded: None, scratch, now };
         for recipient in recipients {
             self.deliver(recipient, &mut source);
         }
@@ -177,6 +193,8 @@ impl Core {
         let connection = connection_id.and_then(|id| self.connections.get_mut(id.index()));
         let limits = &self.config.limits;
         let spare = &mut self.spare;
+        let keeping = &mut self.keeping;
+        let keeps = session.keeps_messages();
         let is_sent = match (connection, AcknowledgedQoS::new(qos)) {
             (None, None) => return,
             (Some(connection), None) if !session.queue.holds_back_at_most_once() => {
@@ -194,17 +212,39 @@ impl Core {
             (Some(connection), Some(acknowledged)) if can_send_now(session, connection) => {
                 spare.lend(&mut connection.outbox);
                 let delivery = acknowledged.delivery(session.outgoing.next_id());
+                let withheld = keeps.and_then(|_| keeping.withholds(acknowledged));
+                let sent = connection.send_or_withhold(withheld, |connection| {
+                    source.send(connection, delivery, retain, identifiers)
+                });
                 // [MQTT-3.1.2-25]
-                if source.send(connection, delivery, retain, identifiers).is_ok() {
+                if sent.is_ok() {
                     let resumable = session.is_persistent();
-                    let kept = resumable.then(|| source.queued(recipient, qos, retain));
+                    let mut kept = resumable.then(|| source.queued(recipient, qos, retain));
+                    if let Some(queued) = kept.as_mut().filter(|_| keeps.is_some()) {
+                        source.name(queued, keeping);
+                        keeping.delivery(keeps, queued, begun(acknowledged, session));
+                    }
                     begin(session, acknowledged, kept);
                 }
                 true
             }
             _ => {
-                let queued = source.queued(recipient, qos, retain);
-                session.queue.push(queued, limits, source.now)
+                let mut queued = source.queued(recipient, qos, retain);
+                if keeps.is_none() || qos == QoS::AtMostOnce {
+                    session.queue.push(queued, limits, source.now, |expired| {
+                        keeping.delivered(keeps, &expired);
+                    })
+                } else {
+                    source.name(&mut queued, keeping);
+                    let copy = queued.clone();
+                    let is_queued = session.queue.push(queued, limits, source.now, |expired| {
+                        keeping.delivered(keeps, &expired);
+                    });
+                    if is_queued {
+                        keeping.delivery(keeps, &copy, Progress::Waiting);
+                    }
+                    is_queued
+                }
             }
         };
         self.tally.messages_delivered += u64::from(is_sent);
@@ -221,12 +261,16 @@ impl Core {
         let Some(session) = self.sessions.get_mut(id.number() as usize) else { return };
         let Some(connection_id) = session.connection else { return };
         let Some(connection) = self.connections.get_mut(connection_id.index()) else { return };
-        if session.queue.is_empty() && !session.outgoing.has_to_resend() {
+        if session.queue.is_empty() && !session.outgoing.has_to_resend() || connection.holds_queue()
+        {
             return;
         }
         self.spare.lend(&mut connection.outbox);
-        while connection.outbox.bytes.len() < OUTBOX_HIGH_WATER {
-            if !resend_next(session, connection, now) && !send_next(session, connection, now) {
+        let keeping = &mut self.keeping;
+        while connection.waiting_bytes() < OUTBOX_HIGH_WATER {
+            if !resend_next(session, connection, keeping, now)
+                && !send_next(session, connection, keeping, now)
+            {
                 break;
             }
         }
@@ -251,7 +295,16 @@ impl Core {
 fn can_send_now(session: &Session, connection: &Connection) -> bool {
     session.queue.is_empty()
         && session.outgoing.has_room()
-        && connection.outbox.bytes.len() < OUTBOX_HIGH_WATER
+        && connection.waiting_bytes() < OUTBOX_HIGH_WATER
+}
+
+/// How far a message has come that is begun with the identifier that is next.
+fn begun(qos: AcknowledgedQoS, session: &Session) -> Progress {
+    let stage = match qos {
+        AcknowledgedQoS::AtLeastOnce => Stage::AwaitPubAck,
+        AcknowledgedQoS::ExactlyOnce => Stage::AwaitPubRec,
+    };
+    Progress::Begun(session.outgoing.next_id(), stage)
 }
 
 fn send_queued(
@@ -275,18 +328,31 @@ fn begin(session: &mut Session, qos: AcknowledgedQoS, kept: Option<Queued>) {
 
 /// Sends the next unfinished message of a former connection again, whether or not it has expired
 /// meanwhile: the client may know it already. [MQTT-4.3.3-7]
-fn resend_next(session: &mut Session, connection: &mut Connection, now: Instant) -> bool {
+fn resend_next(
+    session: &mut Session,
+    connection: &mut Connection,
+    keeping: &mut Keeping,
+    now: Instant,
+) -> bool {
     let Some((delivery, kept)) = session.outgoing.resend() else { return false };
     let is_sent =
         kept.as_ref().is_some_and(|queued| send_queued(connection, queued, delivery, now));
-    if !is_sent && let Some(packet_id) = delivery.packet_id() {
-        session.outgoing.abandon(packet_id);
+    if !is_sent
+        && let Some(packet_id) = delivery.packet_id()
+        && let Some(Some(queued)) = session.outgoing.abandon(packet_id)
+    {
+        keeping.delivered(session.keeps_messages(), &queued);
     }
     true
 }
 
 /// Sends the message that has waited longest, if it may be sent now.
-fn send_next(session: &mut Session, connection: &mut Connection, now: Instant) -> bool {
+fn send_next(
+    session: &mut Session,
+    connection: &mut Connection,
+    keeping: &mut Keeping,
+    now: Instant,
+) -> bool {
     let Some(front) = session.queue.front() else { return false };
     let qos = AcknowledgedQoS::new(front.qos);
     let is_expired = front.message.is_expired(now);
@@ -294,15 +360,23 @@ fn send_next(session: &mut Session, connection: &mut Connection, now: Instant) -
         return false;
     }
     let Some(queued) = session.queue.pop() else { return false };
+    let keeps = session.keeps_messages();
     match qos {
         // [MQTT-3.3.2-5]
-        _ if is_expired => {}
+        _ if is_expired => keeping.delivered(keeps, &queued),
         Some(qos) => {
             let delivery = qos.delivery(session.outgoing.next_id());
+            let withheld = keeps.and_then(|_| keeping.withholds(qos));
+            let is_sent = connection.send_or_withhold(withheld, |connection| {
+                send_queued(connection, &queued, delivery, now)
+            });
             // One that does not fit the client counts as delivered. [MQTT-3.1.2-25]
-            if send_queued(connection, &queued, delivery, now) {
+            if is_sent {
+                keeping.delivery(keeps, &queued, begun(qos, session));
                 let kept = session.is_persistent().then_some(queued);
                 begin(session, qos, kept);
+            } else {
+                keeping.delivered(keeps, &queued);
             }
         }
         None => drop(send_queued(connection, &queued, Delivery::AtMostOnce, now)),

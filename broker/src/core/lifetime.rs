@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use mqtt_protocol::ReasonCode;
 
+use super::change::Change;
 use super::connection::State;
 use super::session::SessionId;
 use super::time::Instant;
 use super::timers::Timer;
-use super::{Change, ConnectionId, Core};
+use super::{ConnectionId, Core};
 use crate::access::Action;
 
 /// How often retained messages are looked through for expired ones. Those that are expired
@@ -32,7 +33,7 @@ impl Core {
                 Timer::Stuck(id) => self.check_stuck(id, now),
                 Timer::Will(id, epoch) if self.is_away(id, epoch) => {
                     self.publish_will(id, now);
-                    self.save_session(id);
+                    self.keep_session(id);
                 }
                 Timer::SessionExpiry(id, epoch) if self.is_away(id, epoch) => {
                     self.end_session(id, now);
@@ -114,7 +115,7 @@ impl Core {
     fn expire_retained(&mut self, now: Instant) {
         self.retained_expiry_is_set = false;
         for topic in self.retained.expire(now) {
-            self.store(Change::RetainedCleared(topic));
+            self.note_retained(Change::RetainedCleared { topic, is_promised: false });
         }
         if self.retained.any_expires() {
             self.retained_expiry_is_set = true;

@@ -8,6 +8,7 @@ use mqtt_protocol::{
     SubscriptionIdentifiers, TopicName, Will, WillProperties,
 };
 
+use super::change::Sequence;
 use super::time::Instant;
 
 /// A message where it is: in its packet, or in a [`Message`].
@@ -227,4 +228,6 @@ pub struct Queued {
     pub retain: bool,
     /// The identifiers of the subscriptions it is for.
     pub identifiers: Box<[SubscriptionIdentifier]>,
+    /// What the store knows it by.
+    pub sequence: Sequence,
 }

@@ -18,14 +18,17 @@
 //! | `room_clock` | the clock at `$clock/now` |
 //! | `origin`, `rate` | where a connection is from, how much it sends |
 //! | `tally`, `notice` | figures and words for the operator |
+//! | `change`, `keeping`, `restore` | what a store is told, what waits for it, what it gives back |
 //! | `route` | whom the messages of a topic go to |
 //! | `router`, `retained`, `session`, `connection`, `message` | what is kept |
 
 mod authentication;
 mod authorization;
+pub mod change;
 mod connect;
 pub mod connection;
 mod deliver;
+mod keeping;
 mod lifetime;
 pub mod limits;
 mod logins;
@@ -36,12 +39,12 @@ mod pressure;
 mod publish;
 mod queue;
 pub mod rate;
+mod restore;
 mod retained;
 mod room_clock;
 mod route;
 mod router;
 pub mod session;
-mod snapshot;
 mod subscribe;
 mod subscriptions;
 pub mod tally;
@@ -60,15 +63,17 @@ use self::authentication::Checks;
 pub use self::authentication::{Access, NonceSecret};
 pub use self::connection::ConnectionId;
 use self::connection::{Connection, SpareBuffers, State, Unconnected, WriteRight};
+pub use self::keeping::Durability;
+use self::keeping::Keeping;
 use self::limits::Limits;
 use self::logins::Logins;
 use self::notice::Notice;
 use self::origin::Origin;
+pub use self::restore::Restoring;
 use self::retained::Retained;
 use self::route::Route;
 use self::router::Router;
 use self::session::{Session, SessionId};
-pub use self::snapshot::{Change, SavedSession};
 use self::tally::Tally;
 use self::time::{Instant, WallClock};
 use self::timers::{Timer, Timers};
@@ -85,6 +90,8 @@ pub struct Config {
     pub run_id: String,
     /// Who may connect.
     pub access: Access,
+    /// When what is kept is on disk.
+    pub durability: Durability,
 }
 
 /// What the shell has to do.
@@ -96,8 +103,6 @@ pub enum Output {
     Close(ConnectionId),
     /// Read on from a client that was held.
     Resume(ConnectionId),
-    /// Keep this for the next run of the broker.
-    Store(Change),
     /// Find out, without holding up others, whether the password of a client is right, and tell
     /// with [`Core::handle_password_checked`].
     CheckPassword(ConnectionId, PasswordCheck),
@@ -154,6 +159,7 @@ pub struct Core {
     retained_expiry_is_set: bool,
     timers: Timers,
     outputs: VecDeque<Output>,
+    keeping: Keeping,
     /// The server that clients are to use in place of this one.
     redirect_to: Option<Box<str>>,
     /// Where a message goes that no publisher's route is for; kept to spare allocations.
@@ -173,6 +179,7 @@ pub struct Core {
 impl Core {
     /// A broker without clients.
     pub fn new(config: Config) -> Self {
+        let keeping = Keeping::new(config.durability);
         Self {
             config,
             connections: Slab::new(),
@@ -191,6 +198,7 @@ impl Core {
             retained_expiry_is_set: false,
             timers: Timers::default(),
             outputs: VecDeque::new(),
+            keeping,
             redirect_to: None,
             route: Route::default(),
             scratch: Vec::new(),
@@ -308,6 +316,7 @@ impl Core {
 
     /// A packet has come in. It is a sign of life, as half a packet is not. [MQTT-3.1.2-22]
     fn handle_packet(&mut self, from: ConnectionId, packet: &RawPacket<'_>, now: Instant) {
+        self.keeping.begin_packet();
         let Some(connection) = self.connection(from) else { return };
         connection.last_heard = now;
         let handled = match connection.state {
@@ -398,8 +407,10 @@ impl Core {
         debug_assert!(buffer.is_empty());
         let Some(connection) = self.connection(id) else { return Taken::Nothing };
         let outbox = &mut connection.outbox;
-        if outbox.right == WriteRight::Taken {
-            return Taken::ByAnother;
+        match outbox.right {
+            WriteRight::Taken => return Taken::ByAnother,
+            WriteRight::Withheld => return Taken::Nothing,
+            WriteRight::Free | WriteRight::Offered => {}
         }
         if outbox.bytes.is_empty() {
             outbox.right = WriteRight::Free;
@@ -475,10 +486,6 @@ impl Core {
         self.sessions.get_mut(id.number() as usize)
     }
 
-    fn store(&mut self, change: Change) {
-        self.outputs.push_back(Output::Store(change));
-    }
-
     /// Sends an answer to a request; no window delays it. [MQTT-3.3.4-10] [MQTT-4.9.0-3]
     fn answer(&mut self, to: ConnectionId, packet: &Packet<'_>) {
         let Some(connection) = self.connections.get_mut(to.index()) else { return };
@@ -491,7 +498,13 @@ impl Core {
 
     /// Offers the right to write the outbox, if it has bytes and nobody has the right.
     fn flush(&mut self, id: ConnectionId) {
-        let Some(connection) = self.connection(id) else { return };
+        let Some(connection) = self.connections.get_mut(id.index()) else { return };
+        if connection.generation != id.generation {
+            return;
+        }
+        if let Some(withheld) = &mut connection.withheld {
+            self.keeping.watch(id, withheld);
+        }
         let outbox = &mut connection.outbox;
         if outbox.right == WriteRight::Free && !outbox.bytes.is_empty() {
             outbox.right = WriteRight::Offered;

@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use mqtt_protocol::delivery::{Arrival, PubRecOutcome};
-use mqtt_protocol::{Ack, DecodeError, Delivery, Packet, Publish, PublishFrame, ReasonCode};
+use mqtt_protocol::delivery::{Arrival, PubRecOutcome, Stage};
+use mqtt_protocol::{Ack, DecodeError, Delivery, Packet, Publish, PublishFrame, QoS, ReasonCode};
 
+use super::change::{Change, Progress};
 use super::message::{Message, MessageView};
 use super::route::Route;
 use super::session::SessionId;
 use super::time::Instant;
 use super::timers::Timer;
-use super::{Change, ConnectionId, Core, protocol_error, room_clock};
+use super::{ConnectionId, Core, protocol_error, room_clock};
 use crate::access::Action;
 
 impl Core {
@@ -60,6 +61,14 @@ impl Core {
             Arrival::New => self.admit(id, message, route, now),
             Arrival::Repeated => ReasonCode::Success,
         };
+        if self.keeping.is_full()
+            && reason == ReasonCode::QuotaExceeded
+            && delivery.qos() > QoS::AtMostOnce
+            && self.connection(from).is_some_and(|client| !client.version.has_properties())
+        {
+            // An older client would take its PUBACK for success.
+            return Err(DecodeError { reason, detail: "there is no room for the message" });
+        }
         self.acknowledge(from, id, delivery, reason);
         Ok(())
     }
@@ -73,6 +82,9 @@ impl Core {
         now: Instant,
     ) -> ReasonCode {
         let is_known = route.leads_to(message.topic, &self.router);
+        if self.keeping.is_full() && message.qos > QoS::AtMostOnce {
+            return ReasonCode::QuotaExceeded;
+        }
         if !is_known {
             if message.topic.as_str() == room_clock::TOPIC {
                 return self.answer_clock_request(id, message, now);
@@ -113,7 +125,8 @@ impl Core {
         let topic = message.topic;
         if message.payload.is_empty() {
             if self.retained.clear(topic) {
-                self.store(Change::RetainedCleared(topic.as_str().into()));
+                let (topic, is_promised) = (topic.as_str().into(), message.qos > QoS::AtMostOnce);
+                self.note_retained(Change::RetainedCleared { topic, is_promised });
             }
             return true;
         }
@@ -123,7 +136,8 @@ impl Core {
         if !self.retained.has_room(&message, &self.config.limits) {
             return false;
         }
-        self.store(Change::Retained(message.clone()));
+        let is_promised = message.qos > QoS::AtMostOnce;
+        self.note_retained(Change::Retained { message: message.clone(), is_promised });
         self.keep_retained(message, now);
         true
     }
@@ -152,14 +166,19 @@ impl Core {
         match delivery {
             Delivery::AtMostOnce => {}
             Delivery::AtLeastOnce { packet_id, .. } => {
-                session.incoming.acknowledge();
-                self.answer(to, &Packet::PubAck(Ack::new(packet_id, reason)));
+                if self.answer_when_kept(to, &Packet::PubAck(Ack::new(packet_id, reason)))
+                    && let Some(session) = self.session(id)
+                {
+                    session.incoming.acknowledge();
+                }
             }
             Delivery::ExactlyOnce { packet_id, .. } => {
                 if reason.is_error() {
                     session.incoming.refuse(packet_id);
+                } else {
+                    self.note_of(id, |session| Change::Received(session, packet_id));
                 }
-                self.answer(to, &Packet::PubRec(Ack::new(packet_id, reason)));
+                self.answer_when_kept(to, &Packet::PubRec(Ack::new(packet_id, reason)));
             }
         }
     }
@@ -168,13 +187,18 @@ impl Core {
         let Some(session) = self.session(id) else { return };
         // [MQTT-4.3.3-11]
         let reason = session.incoming.release(pubrel.packet_id);
-        self.answer(from, &Packet::PubComp(Ack::new(pubrel.packet_id, reason)));
+        if reason == ReasonCode::Success {
+            self.note_of(id, |session| Change::Released(session, pubrel.packet_id));
+        }
+        self.answer_when_kept(from, &Packet::PubComp(Ack::new(pubrel.packet_id, reason)));
     }
 
     pub(super) fn handle_puback(&mut self, id: SessionId, puback: &Ack<'_>, now: Instant) {
-        let Some(session) = self.session(id) else { return };
+        let Some(session) = self.sessions.get_mut(id.number() as usize) else { return };
         // A refusal ends the delivery as well as success does. [MQTT-4.8.2-6]
-        session.outgoing.puback(puback.packet_id);
+        if let Some(Some(queued)) = session.outgoing.puback(puback.packet_id) {
+            self.keeping.delivered(session.keeps_messages(), &queued);
+        }
         self.pump(id, now);
     }
 
@@ -185,19 +209,33 @@ impl Core {
         pubrec: &Ack<'_>,
         now: Instant,
     ) {
-        let Some(session) = self.session(id) else { return };
+        let Some(session) = self.sessions.get_mut(id.number() as usize) else { return };
+        let keeps = session.keeps_messages();
         let reason = match session.outgoing.pubrec(pubrec.packet_id, pubrec.reason) {
-            PubRecOutcome::Release(_) => ReasonCode::Success,
-            PubRecOutcome::Refused(_) => return self.pump(id, now),
+            PubRecOutcome::Release(kept) => {
+                let progress = Progress::Begun(pubrec.packet_id, Stage::AwaitPubComp);
+                if let Some(queued) = kept {
+                    self.keeping.delivery(keeps, queued, progress);
+                }
+                ReasonCode::Success
+            }
+            PubRecOutcome::Refused(kept) => {
+                if let Some(queued) = kept {
+                    self.keeping.delivered(keeps, &queued);
+                }
+                return self.pump(id, now);
+            }
             PubRecOutcome::Unknown if pubrec.reason.is_error() => return,
             PubRecOutcome::Unknown => ReasonCode::PacketIdentifierNotFound,
         };
-        self.answer(from, &Packet::PubRel(Ack::new(pubrec.packet_id, reason)));
+        self.answer_when_kept(from, &Packet::PubRel(Ack::new(pubrec.packet_id, reason)));
     }
 
     pub(super) fn handle_pubcomp(&mut self, id: SessionId, pubcomp: &Ack<'_>, now: Instant) {
-        let Some(session) = self.session(id) else { return };
-        session.outgoing.pubcomp(pubcomp.packet_id);
+        let Some(session) = self.sessions.get_mut(id.number() as usize) else { return };
+        if let Some(Some(queued)) = session.outgoing.pubcomp(pubcomp.packet_id) {
+            self.keeping.delivered(session.keeps_messages(), &queued);
+        }
         self.pump(id, now);
     }
 }

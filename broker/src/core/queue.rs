@@ -57,13 +57,19 @@ impl Queue {
     }
 
     /// Adds a message if the limits allow it, and tells whether they did. One that has expired
-    /// makes room. [MQTT-3.3.2-5]
-    pub(super) fn push(&mut self, queued: Queued, limits: &Limits, now: Instant) -> bool {
+    /// makes room, and is handed to `forget`. [MQTT-3.3.2-5]
+    pub(super) fn push(
+        &mut self,
+        queued: Queued,
+        limits: &Limits,
+        now: Instant,
+        mut forget: impl FnMut(Queued),
+    ) -> bool {
         while !self.has_room(&queued, limits) {
             if !self.front().is_some_and(|front| front.message.is_expired(now)) {
                 return false;
             }
-            self.pop();
+            self.pop().into_iter().for_each(&mut forget);
         }
         self.add(queued, Origin::Live);
         true

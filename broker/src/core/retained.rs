@@ -23,6 +23,10 @@ impl Retained {
         self.messages.len()
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Message>> {
+        self.messages.values()
+    }
+
     /// How much room they take, in bytes.
     pub(super) const fn bytes(&self) -> usize {
         self.bytes

@@ -6,6 +6,7 @@ use std::time::Duration;
 use mqtt_protocol::delivery::{Incoming, Outgoing};
 use mqtt_protocol::{QoS, RetainHandling, Subscription, SubscriptionIdentifier};
 
+use super::change::SessionNumber;
 use super::connection::ConnectionId;
 use super::limits::Limits;
 use super::message::{Message, Publisher, Queued};
@@ -52,8 +53,8 @@ pub(super) struct Session {
     pub(super) queue: Queue,
     /// What to publish when the client is gone.
     pub(super) will: Option<Box<StoredWill>>,
-    /// Whether a store knows of it.
-    pub(super) is_stored: bool,
+    /// What the store knows it by, if it does.
+    pub(super) number: Option<SessionNumber>,
     /// How many messages it did not get since its client has connected.
     pub(super) dropped: u64,
 }
@@ -113,7 +114,7 @@ impl Session {
             incoming: Incoming::new(limits.receive_maximum),
             queue: Queue::default(),
             will: None,
-            is_stored: false,
+            number: None,
             dropped: 0,
         }
     }
@@ -126,5 +127,10 @@ impl Session {
     /// Whether it outlives its connection. [MQTT-3.1.2-23]
     pub(super) fn is_persistent(&self) -> bool {
         self.expiry != Some(Duration::ZERO)
+    }
+
+    /// What the store knows it by, if that is told of its subscriptions and messages, too.
+    pub(super) fn keeps_messages(&self) -> Option<SessionNumber> {
+        self.number.filter(|_| self.is_persistent())
     }
 }

@@ -5,6 +5,7 @@ use mqtt_protocol::{
     Subscribe, Subscription, SubscriptionIdentifier, TopicFilter, Unsubscribe,
 };
 
+use super::change::{Change, Progress, Sequence};
 use super::message::Queued;
 use super::router::{Router, Subscriber};
 use super::session::{Options, SessionId};
@@ -29,7 +30,7 @@ impl Core {
         for wish in &subscribe.subscriptions {
             let options = self.grant_options(wish, identifier);
             let granted = if self.may_ask_for_more(session, reasons.len(), retained.len()) {
-                self.subscribe(session, wish.filter, options)
+                self.subscribe_and_note(session, wish.filter, options)
             } else {
                 Err(ReasonCode::QuotaExceeded)
             };
@@ -44,7 +45,7 @@ impl Core {
                 self.find_retained(session, wish.filter, options, now, &mut retained);
             }
         }
-        self.answer(
+        self.answer_when_kept(
             from,
             &Packet::SubAck(SubAck {
                 packet_id: subscribe.packet_id,
@@ -52,6 +53,9 @@ impl Core {
                 reasons,
             }),
         );
+        if let Some(connection) = self.connection(from) {
+            connection.hold_queue();
+        }
         self.send_retained(session, retained, now);
         Ok(())
     }
@@ -94,6 +98,19 @@ impl Core {
         let limits = &self.config.limits;
         filters < limits.maximum_subscriptions
             && waiting + found <= limits.maximum_retained_messages
+    }
+
+    /// Makes or replaces a subscription, and tells the store.
+    fn subscribe_and_note(
+        &mut self,
+        id: SessionId,
+        filter: TopicFilter<'_>,
+        options: Options,
+    ) -> Result<bool, ReasonCode> {
+        let is_new = self.subscribe(id, filter, options)?;
+        let filter = filter.as_str();
+        self.note_of(id, |session| Change::Subscribed(session, filter.into(), options));
+        Ok(is_new)
     }
 
     /// Makes or replaces a subscription; tells whether it is new. [MQTT-3.8.4-3] [MQTT-3.8.4-4]
@@ -140,12 +157,17 @@ impl Core {
             retain: true,
             identifiers: options.identifier.into_iter().collect(),
             message,
+            sequence: Sequence::default(),
         }));
     }
 
     fn send_retained(&mut self, id: SessionId, retained: Vec<Queued>, now: Instant) {
-        let Some(session) = self.session(id) else { return };
-        for queued in retained {
+        let Some(session) = self.sessions.get_mut(id.number() as usize) else { return };
+        for mut queued in retained {
+            if session.keeps_messages().is_some() && queued.qos > QoS::AtMostOnce {
+                queued.sequence = self.keeping.next_sequence();
+                self.keeping.delivery(session.keeps_messages(), &queued, Progress::Waiting);
+            }
             session.queue.push_retained(queued);
         }
         self.pump(id, now);
@@ -162,7 +184,7 @@ impl Core {
         self.check_answer(from, unsubscribe.packet_id, unsubscribe.filters.len())?;
         let reasons = unsubscribe.filters.iter().map(|&filter| self.unsubscribe(id, filter));
         let reasons = reasons.collect();
-        self.answer(
+        self.answer_when_kept(
             from,
             &Packet::UnsubAck(SubAck {
                 packet_id: unsubscribe.packet_id,
@@ -181,6 +203,7 @@ impl Core {
             return ReasonCode::NoSubscriptionExisted;
         }
         self.router.unsubscribe(filter, id);
+        self.note_of(id, |session| Change::Unsubscribed(session, filter.as_str().into()));
         ReasonCode::Success
     }
 }

@@ -16,7 +16,7 @@ use crate::core::limits::Limits;
 use crate::core::origin::Origin;
 use crate::core::tally::Figure;
 use crate::core::time::Instant;
-use crate::core::{Access, Change, ConnectionId, Core, Output, Received, Taken};
+use crate::core::{Access, ConnectionId, Core, Output, Received, Taken};
 use crate::store::Writer;
 use crate::users::PasswordCheck;
 
@@ -124,6 +124,18 @@ impl Hub {
         received
     }
 
+    /// The store has kept so many changes: what waited for them goes out.
+    pub(super) fn committed(&self, changes: u64) {
+        let mut state = self.lock();
+        state.core.handle_committed(changes, self.now());
+        self.act(state);
+    }
+
+    /// Whether the store has room for messages.
+    pub(super) fn set_store_full(&self, is_full: bool) {
+        self.lock().core.set_store_full(is_full);
+    }
+
     /// How many connections there are.
     pub(super) fn connection_count(&self) -> usize {
         self.lock().open
@@ -228,12 +240,12 @@ impl Hub {
                     let Some(wire) = state.wire(id) else { continue };
                     wire.call(Call::RESUME);
                 }
-                Output::Store(change) => state.store(change),
                 // Without a receiver the broker is ending.
                 Output::CheckPassword(id, check) => drop(self.checks.send((id, check))),
                 Output::Note(notice) => notices.push(notice),
             }
         }
+        state.store_changes();
         self.wake_timers(&mut state);
         drop(state);
         for (id, wire, bytes) in taken {
@@ -299,9 +311,11 @@ impl State {
         self.wires.get(id.index())?.clone()
     }
 
-    fn store(&mut self, change: Change) {
-        if let Some(store) = &self.store {
-            store.submit(change);
+    /// Hands over what has changed, in its order.
+    fn store_changes(&mut self) {
+        let changes = self.core.take_changes();
+        if let Some(store) = self.store.as_ref().filter(|_| !changes.is_empty()) {
+            store.submit(changes);
         }
     }
 }

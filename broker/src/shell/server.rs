@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tracing::info;
 
 use super::address::Address;
@@ -23,8 +24,8 @@ use super::service::Inherited;
 use super::tls::{Tls, TlsError, TlsFiles};
 use crate::core::limits::Limits;
 use crate::core::time::WallClock;
-use crate::core::{Access, Config, Core, NonceSecret};
-use crate::store::{self, RedbStore, Writer};
+use crate::core::{Access, Config, Core, Durability, NonceSecret};
+use crate::store::{self, Event, RedbStore, StoreError, Writer};
 
 /// How long clients may take to accept their DISCONNECT when the broker stops.
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(2);
@@ -36,6 +37,8 @@ pub struct Options {
     pub listen: Vec<Address>,
     /// Where to keep what outlives the process; nowhere is nothing.
     pub state_dir: Option<PathBuf>,
+    /// When it is there for sure.
+    pub durability: Durability,
     /// The certificate for encrypted addresses.
     pub tls: Option<TlsFiles>,
     /// Who can log in; without a file, nobody.
@@ -66,6 +69,7 @@ impl Options {
         let options = [
             ("listen", self.listen != other.listen),
             ("state-dir", self.state_dir != other.state_dir),
+            ("durability", self.durability != other.durability),
             ("proxy-protocol-from", self.proxies != other.proxies),
             ("metrics-listen", self.metrics != other.metrics),
             ("redirect-to", self.redirect_to != other.redirect_to),
@@ -78,6 +82,7 @@ impl Options {
 pub struct Server {
     hub: Arc<Hub>,
     checks: Checks,
+    events: UnboundedReceiver<Event>,
     listeners: Vec<Listener>,
     metrics: Option<Metrics>,
     terms: Arc<Terms>,
@@ -128,13 +133,14 @@ impl Server {
                 Some(metrics.map_err(|error| StartError::Metrics(address, error))?)
             }
         };
-        let (hub, checks) = open_hub(&options, access)?;
+        let (tell, events) = unbounded_channel();
+        let (hub, checks) = open_hub(&options, access, tell)?;
         let hub = Arc::new(hub);
         let terms = Terms::new(options.limits.clone(), options.proxies.clone());
         let tls = listeners.iter().filter_map(Listener::tls).cloned().collect();
         let reloader = Reloader { hub: hub.clone(), tls, secret, started_with: options };
         let reloader = Arc::new(reloader);
-        Ok(Self { hub, checks, listeners, metrics, terms: Arc::new(terms), reloader })
+        Ok(Self { hub, checks, events, listeners, metrics, terms: Arc::new(terms), reloader })
     }
 
     /// Finds out whether a broker with these options would start, as far as that can be told
@@ -172,7 +178,10 @@ impl Server {
     }
 
     /// Serves clients until `stop` is ready, then says goodbye to them.
-    pub async fn run(self, stop: impl Future<Output = ()>) {
+    ///
+    /// # Errors
+    /// The store has failed, and what it was to keep can no longer be promised. Nobody is told.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), StoreError> {
         let mut tasks = tokio::task::JoinSet::new();
         if let Some(metrics) = self.metrics {
             tasks.spawn(metrics.answer_all(self.hub.clone(), self.terms.clone()));
@@ -184,10 +193,30 @@ impl Server {
         for listener in self.listeners {
             tasks.spawn(listener.accept_all(self.hub.clone(), self.terms.clone()));
         }
-        stop.await;
+        let failed = heed(self.events, self.hub.clone());
+        tokio::pin!(stop, failed);
+        tokio::select! {
+            () = &mut stop => {}
+            error = &mut failed => return Err(error),
+        }
         info!("stopping");
         tasks.abort_all();
         self.hub.shut_down(SHUTDOWN_PATIENCE).await;
+        Ok(())
+    }
+}
+
+/// Passes on what the store tells, until it fails.
+async fn heed(mut events: UnboundedReceiver<Event>, hub: Arc<Hub>) -> StoreError {
+    loop {
+        match events.recv().await {
+            Some(Event::Committed(changes)) => hub.committed(changes),
+            Some(Event::Full) => hub.set_store_full(true),
+            Some(Event::Roomy) => hub.set_store_full(false),
+            Some(Event::Failed(error)) => return error,
+            // There is no store.
+            None => std::future::pending().await,
+        }
     }
 }
 
@@ -221,13 +250,21 @@ async fn listen(
     listeners.map_err(|error| StartError::Listen(address.clone(), error))
 }
 
-fn open_hub(options: &Options, access: Access) -> Result<(Hub, Checks), StartError> {
+fn open_hub(
+    options: &Options,
+    access: Access,
+    tell: UnboundedSender<Event>,
+) -> Result<(Hub, Checks), StartError> {
     let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let clock = Clock::start(unix);
     let wall_clock = WallClock { unix, at: clock.beginning() };
     let run_id = random_id().map_err(StartError::Random)?;
     let limits = options.limits.clone();
-    let mut core = Core::new(Config { limits, wall_clock, run_id, access });
+    let durability = match options.state_dir {
+        Some(_) => options.durability,
+        None => Durability::Off,
+    };
+    let mut core = Core::new(Config { limits, wall_clock, run_id, access, durability });
     if let Some(server) = &options.redirect_to {
         core.redirect_to(server);
     }
@@ -245,7 +282,9 @@ fn open_hub(options: &Options, access: Access) -> Result<(Hub, Checks), StartErr
                 retained = core.retained_count(),
                 "opened the store"
             );
-            Some(Writer::start(store).map_err(|error| failed(error.into()))?)
+            let tell = move |event| drop(tell.send(event));
+            let writer = Writer::start(store, durability, tell);
+            Some(writer.map_err(|error| failed(StoreError::Io(error)))?)
         }
     };
     Ok(Hub::new(core, writer, clock))
@@ -272,7 +311,7 @@ pub enum StartError {
     /// Certificate or key cannot be used.
     Tls(TlsError),
     /// The store cannot be used.
-    Store(PathBuf, store::StoreError),
+    Store(PathBuf, StoreError),
     /// Figures cannot be had at this address.
     Metrics(SocketAddr, io::Error),
     /// The system gives no threads.

@@ -1,4 +1,4 @@
-//! The form in which messages and sessions are written: times are wall times, the rest as in the core.
+//! The form in which things are written: times are wall times, the rest as in the core.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::StoreError;
-use crate::core::SavedSession;
+use crate::core::change::{Change, Progress, SavedSession, Sequence, SessionNumber};
 use crate::core::message::{Message, MessageParts, Publisher, Queued};
 use crate::core::session::{Options, StoredWill};
 use crate::core::time::WallClock;
@@ -93,46 +93,16 @@ impl PublisherRecord {
     }
 }
 
-/// A session; its key is the client id.
+/// A session; its key is its number.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct SessionRecord {
-    /// When it lost its connection, since the Unix epoch.
-    since: Duration,
+    client_id: String,
     /// The user it belongs to.
     user: Option<String>,
+    /// When it lost its connection, since the Unix epoch.
+    since: Option<Duration>,
     expiry: Option<Duration>,
-    subscriptions: Vec<SubscriptionRecord>,
-    queue: Vec<QueuedRecord>,
-    in_flight: Vec<(u16, StageRecord, QueuedRecord)>,
-    next_id: u16,
-    unreleased: Vec<u16>,
     will: Option<WillRecord>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct SubscriptionRecord {
-    filter: String,
-    maximum_qos: u8,
-    no_local: bool,
-    retain_as_published: bool,
-    retain_handling: u8,
-    identifier: Option<u32>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct QueuedRecord {
-    message: MessageRecord,
-    qos: u8,
-    retain: bool,
-    identifiers: Vec<u32>,
-}
-
-/// How far a delivery has come.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-enum StageRecord {
-    AtLeastOnce,
-    ExactlyOnce,
-    Released,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -148,21 +118,11 @@ impl Record for SessionRecord {
 
 impl SessionRecord {
     pub(super) fn new(saved: &SavedSession, clock: WallClock) -> Self {
-        let in_flight = saved.in_flight.iter();
         Self {
-            since: clock.at(saved.since),
+            client_id: saved.client_id.to_string(),
             user: saved.user.as_deref().map(str::to_owned),
+            since: saved.since.map(|since| clock.at(since)),
             expiry: saved.expiry,
-            subscriptions: saved.subscriptions.iter().map(subscription_record).collect(),
-            queue: saved.queue.iter().map(|queued| QueuedRecord::new(queued, clock)).collect(),
-            in_flight: in_flight
-                .map(|(packet_id, stage, queued)| {
-                    let queued = QueuedRecord::new(queued, clock);
-                    (packet_id.number(), stage_record(*stage), queued)
-                })
-                .collect(),
-            next_id: saved.next_id.number(),
-            unreleased: saved.unreleased.iter().map(|id| id.number()).collect(),
             will: saved.will.as_ref().map(|will| WillRecord {
                 delay: will.delay,
                 lifetime: will.lifetime,
@@ -171,117 +131,142 @@ impl SessionRecord {
         }
     }
 
-    pub(super) fn into_saved(
-        self,
-        client_id: &str,
-        clock: WallClock,
-    ) -> Result<SavedSession, StoreError> {
-        self.read(client_id, clock).ok_or(StoreError::Corrupt(Self::NAME))
-    }
-
-    fn read(self, client_id: &str, clock: WallClock) -> Option<SavedSession> {
-        let in_flight = self.in_flight.into_iter();
-        Some(SavedSession {
-            client_id: client_id.into(),
+    pub(super) fn into_saved(self, clock: WallClock) -> Result<SavedSession, StoreError> {
+        Ok(SavedSession {
+            client_id: self.client_id.into(),
             user: self.user.map(String::into_boxed_str),
             // A clock that was set back does not make a session younger than new.
-            since: clock.moment(self.since).min(clock.at),
+            since: self.since.map(|since| clock.moment(since).min(clock.at)),
             expiry: self.expiry,
-            subscriptions: self
-                .subscriptions
-                .into_iter()
-                .map(SubscriptionRecord::read)
-                .collect::<Option<_>>()?,
-            queue: self
-                .queue
-                .into_iter()
-                .map(|queued| queued.read(clock))
-                .collect::<Option<_>>()?,
-            in_flight: in_flight
-                .map(|(packet_id, stage, queued)| {
-                    Some((PacketId::new(packet_id)?, stage.read(), queued.read(clock)?))
-                })
-                .collect::<Option<_>>()?,
-            next_id: PacketId::new(self.next_id)?,
-            unreleased: self.unreleased.into_iter().map(PacketId::new).collect::<Option<_>>()?,
-            will: match self.will {
-                Some(will) => Some(will.read(clock)?),
-                None => None,
-            },
-        })
-    }
-}
-
-fn subscription_record((filter, options): &(Box<str>, Options)) -> SubscriptionRecord {
-    SubscriptionRecord {
-        filter: filter.to_string(),
-        maximum_qos: options.maximum_qos as u8,
-        no_local: options.no_local,
-        retain_as_published: options.retain_as_published,
-        retain_handling: options.retain_handling as u8,
-        identifier: options.identifier.map(SubscriptionIdentifier::number),
-    }
-}
-
-impl SubscriptionRecord {
-    fn read(self) -> Option<(Box<str>, Options)> {
-        let identifier = match self.identifier {
-            Some(number) => Some(SubscriptionIdentifier::new(number)?),
-            None => None,
-        };
-        let options = Options {
-            maximum_qos: QoS::new(self.maximum_qos)?,
-            no_local: self.no_local,
-            retain_as_published: self.retain_as_published,
-            retain_handling: RetainHandling::new(self.retain_handling)?,
-            identifier,
-        };
-        Some((self.filter.into(), options))
-    }
-}
-
-impl QueuedRecord {
-    fn new(queued: &Queued, clock: WallClock) -> Self {
-        Self {
-            message: MessageRecord::new(&queued.message, clock),
-            qos: queued.qos as u8,
-            retain: queued.retain,
-            identifiers: queued.identifiers.iter().map(|identifier| identifier.number()).collect(),
-        }
-    }
-
-    fn read(self, clock: WallClock) -> Option<Queued> {
-        let identifiers = self.identifiers.into_iter().map(SubscriptionIdentifier::new);
-        Some(Queued {
-            message: Arc::new(self.message.into_message(clock).ok()?),
-            qos: QoS::new(self.qos)?,
-            retain: self.retain,
-            identifiers: identifiers.collect::<Option<_>>()?,
+            will: self.will.map(|will| will.read(clock)).transpose()?,
         })
     }
 }
 
 impl WillRecord {
-    fn read(self, clock: WallClock) -> Option<StoredWill> {
-        let message = self.message.into_message(clock).ok()?;
-        Some(StoredWill { delay: self.delay, lifetime: self.lifetime, message })
+    fn read(self, clock: WallClock) -> Result<StoredWill, StoreError> {
+        let message = self.message.into_message(clock)?;
+        Ok(StoredWill { delay: self.delay, lifetime: self.lifetime, message })
     }
 }
 
-const fn stage_record(stage: Stage) -> StageRecord {
-    match stage {
-        Stage::AwaitPubAck => StageRecord::AtLeastOnce,
-        Stage::AwaitPubRec => StageRecord::ExactlyOnce,
-        Stage::AwaitPubComp => StageRecord::Released,
-    }
+/// A subscription; its key is the session's number, and the filter.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct SubscriptionRecord {
+    maximum_qos: u8,
+    no_local: bool,
+    retain_as_published: bool,
+    retain_handling: u8,
+    identifier: Option<u32>,
 }
 
-impl StageRecord {
-    const fn read(self) -> Stage {
-        match self {
-            Self::AtLeastOnce => Stage::AwaitPubAck,
-            Self::ExactlyOnce => Stage::AwaitPubRec,
-            Self::Released => Stage::AwaitPubComp,
+impl Record for SubscriptionRecord {
+    const NAME: &'static str = "a subscription";
+}
+
+impl SubscriptionRecord {
+    pub(super) fn new(options: &Options) -> Self {
+        Self {
+            maximum_qos: options.maximum_qos as u8,
+            no_local: options.no_local,
+            retain_as_published: options.retain_as_published,
+            retain_handling: options.retain_handling as u8,
+            identifier: options.identifier.map(SubscriptionIdentifier::number),
         }
+    }
+
+    pub(super) fn into_options(self) -> Result<Options, StoreError> {
+        let corrupt = || StoreError::Corrupt(Self::NAME);
+        let identifier =
+            self.identifier.map(|number| SubscriptionIdentifier::new(number).ok_or_else(corrupt));
+        Ok(Options {
+            maximum_qos: QoS::new(self.maximum_qos).ok_or_else(corrupt)?,
+            no_local: self.no_local,
+            retain_as_published: self.retain_as_published,
+            retain_handling: RetainHandling::new(self.retain_handling).ok_or_else(corrupt)?,
+            identifier: identifier.transpose()?,
+        })
+    }
+}
+
+/// A message on its way to a client; its key is its sequence.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct DeliveryRecord {
+    pub(super) session: SessionNumber,
+    qos: u8,
+    retain: bool,
+    identifiers: Vec<u32>,
+    progress: ProgressRecord,
+    /// The message, if it is small; else it is in a table of its own, once for all its receivers.
+    pub(super) message: Option<MessageRecord>,
+}
+
+/// How far a delivery has come.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+enum ProgressRecord {
+    Waiting,
+    AtLeastOnce(u16),
+    ExactlyOnce(u16),
+    Released(u16),
+}
+
+impl Record for DeliveryRecord {
+    const NAME: &'static str = "a delivery";
+}
+
+impl DeliveryRecord {
+    pub(super) fn new(
+        session: SessionNumber,
+        queued: &Queued,
+        progress: Progress,
+        message: Option<MessageRecord>,
+    ) -> Self {
+        Self {
+            session,
+            qos: queued.qos as u8,
+            retain: queued.retain,
+            identifiers: queued.identifiers.iter().map(|identifier| identifier.number()).collect(),
+            progress: ProgressRecord::new(progress),
+            message,
+        }
+    }
+
+    pub(super) fn into_change(
+        self,
+        sequence: Sequence,
+        message: Arc<Message>,
+    ) -> Result<Change, StoreError> {
+        let corrupt = || StoreError::Corrupt(Self::NAME);
+        let identifiers = self.identifiers.into_iter().map(SubscriptionIdentifier::new);
+        let queued = Queued {
+            message,
+            qos: QoS::new(self.qos).ok_or_else(corrupt)?,
+            retain: self.retain,
+            identifiers: identifiers.collect::<Option<_>>().ok_or_else(corrupt)?,
+            sequence,
+        };
+        let progress = self.progress.read().ok_or_else(corrupt)?;
+        Ok(Change::Delivery(self.session, queued, progress))
+    }
+}
+
+impl ProgressRecord {
+    const fn new(progress: Progress) -> Self {
+        match progress {
+            Progress::Waiting => Self::Waiting,
+            Progress::Begun(id, Stage::AwaitPubAck) => Self::AtLeastOnce(id.number()),
+            Progress::Begun(id, Stage::AwaitPubRec) => Self::ExactlyOnce(id.number()),
+            Progress::Begun(id, Stage::AwaitPubComp) => Self::Released(id.number()),
+        }
+    }
+
+    fn read(self) -> Option<Progress> {
+        let (number, stage) = match self {
+            Self::Waiting => return Some(Progress::Waiting),
+            Self::AtLeastOnce(number) => (number, Stage::AwaitPubAck),
+            Self::ExactlyOnce(number) => (number, Stage::AwaitPubRec),
+            Self::Released(number) => (number, Stage::AwaitPubComp),
+        };
+        Some(Progress::Begun(PacketId::new(number)?, stage))
     }
 }

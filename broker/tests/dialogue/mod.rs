@@ -3,15 +3,15 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::time::Duration;
 
+use mqtt_broker::core::change::Change;
 use mqtt_broker::core::limits::Limits;
-use mqtt_broker::core::message::Message;
 use mqtt_broker::core::notice::Notice;
 use mqtt_broker::core::time::{Instant, WallClock};
-use mqtt_broker::core::{Access, Change, Config, ConnectionId, Core, Output, SavedSession, Taken};
+use mqtt_broker::core::{Access, Config, ConnectionId, Core, Durability, Output, Taken};
+use mqtt_broker::store::Batch;
 use mqtt_broker::users::PasswordCheck;
 use mqtt_protocol::delivery::AcknowledgedQoS;
 use mqtt_protocol::*;
@@ -31,6 +31,7 @@ pub struct Broker {
     /// Who should not be read; what they send is taken all the same.
     pub held: Vec<Client>,
     pub stored: Vec<Change>,
+    durability: Durability,
     /// Passwords the shell is to check.
     pub checks: Vec<(Client, PasswordCheck)>,
     /// What there is for the log.
@@ -55,9 +56,19 @@ impl Broker {
     }
 
     pub fn with(limits: Limits, access: Access) -> Self {
+        Self::that_keeps(limits, access, Durability::OneSecond)
+    }
+
+    /// A broker that acknowledges nothing before [`commit`](Self::commit).
+    pub fn durable() -> Self {
+        Self::that_keeps(Limits::default(), Access::default(), Durability::Sync)
+    }
+
+    fn that_keeps(limits: Limits, access: Access, durability: Durability) -> Self {
         let now = Instant::from_nanos(1_000_000_000);
         let wall_clock = WallClock { unix: Duration::from_secs(1_800_000_000), at: now };
-        let config = Config { limits: limits.clone(), wall_clock, run_id: "run".into(), access };
+        let config =
+            Config { limits: limits.clone(), wall_clock, run_id: "run".into(), access, durability };
         Self {
             core: Core::new(config),
             now,
@@ -67,6 +78,7 @@ impl Broker {
             closed: Vec::new(),
             held: Vec::new(),
             stored: Vec::new(),
+            durability,
             checks: Vec::new(),
             noted: Vec::new(),
         }
@@ -76,13 +88,25 @@ impl Broker {
     pub fn restart(mut self) -> Self {
         self.core.shut_down(self.now);
         self.settle();
-        let mut next = Self::with_limits(self.limits);
+        self.stop_at_once()
+    }
+
+    /// The broker is gone without a word and another one goes on with what it has stored.
+    pub fn stop_at_once(self) -> Self {
+        let mut next = Self::that_keeps(self.limits, Access::default(), self.durability);
         next.now = self.now;
         let mut kept = Kept::default();
-        self.stored.into_iter().for_each(|change| kept.apply(change));
+        self.stored.iter().for_each(|change| kept.apply(change.clone()));
         kept.restore(&mut next.core, next.now);
+        next.stored = self.stored;
         next.pass(Duration::ZERO);
         next
+    }
+
+    /// What has been told to the store is on disk.
+    pub fn commit(&mut self) {
+        self.core.handle_committed(self.core.changes_made(), self.now);
+        self.settle();
     }
 
     /// Opens a connection and says nothing.
@@ -166,11 +190,11 @@ impl Broker {
                     self.core.handle_closed(client, self.now);
                 }
                 Output::Resume(client) => self.held.retain(|held| *held != client),
-                Output::Store(change) => self.stored.push(change),
                 Output::CheckPassword(client, check) => self.checks.push((client, check)),
                 Output::Note(notice) => self.noted.push(*notice),
             }
         }
+        self.stored.extend(self.core.take_changes());
     }
 
     fn write(&mut self, client: Client) {
@@ -333,32 +357,16 @@ impl Broker {
 
 /// What a store holds.
 #[derive(Default)]
-pub struct Kept {
-    retained: BTreeMap<String, Arc<Message>>,
-    sessions: BTreeMap<Box<str>, Box<SavedSession>>,
-}
+pub struct Kept(Batch);
 
 impl Kept {
     pub fn apply(&mut self, change: Change) {
-        match change {
-            Change::Retained(message) => {
-                self.retained.insert(message.topic().as_str().into(), message);
-            }
-            Change::RetainedCleared(topic) => drop(self.retained.remove(&*topic)),
-            Change::Session(saved) => {
-                self.sessions.insert(saved.client_id.clone(), saved);
-            }
-            Change::SessionEnded(client_id) => drop(self.sessions.remove(&client_id)),
-        }
+        self.0.add(change);
     }
 
     pub fn restore(&self, core: &mut Core, now: Instant) {
-        for message in self.retained.values() {
-            core.restore_retained((**message).clone(), now);
-        }
-        for saved in self.sessions.values() {
-            core.restore_session((**saved).clone(), now);
-        }
+        let mut restoring = core.restore(now);
+        self.0.changes().for_each(|change| restoring.apply(change));
     }
 }
 

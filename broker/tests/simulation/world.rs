@@ -1,10 +1,12 @@
 //! The broker, its clients, the network between them, and what may happen to all three.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
+use mqtt_broker::core::change::Change;
 use mqtt_broker::core::limits::Limits;
 use mqtt_broker::core::time::{Instant, WallClock};
-use mqtt_broker::core::{Config, ConnectionId, Core, Output, Taken};
+use mqtt_broker::core::{Config, ConnectionId, Core, Durability, Output, Taken};
 use mqtt_protocol::QoS::{AtLeastOnce, AtMostOnce, ExactlyOnce};
 use mqtt_protocol::*;
 
@@ -22,6 +24,10 @@ pub struct World {
     core: Core,
     now: Instant,
     kept: Kept,
+    durability: Durability,
+    /// Changes on their way to the store, and how many have arrived.
+    pending: VecDeque<Vec<Change>>,
+    committed: u64,
     clients: Vec<Client>,
     /// Connections that their clients have given up and the broker does not know are gone.
     ghosts: Vec<(usize, Link)>,
@@ -51,9 +57,22 @@ impl World {
             clients.push(Client::new(name, false, 1 + chance.below(6) as u16, filters));
         }
         let now = Instant::from_nanos(1);
-        let core = new_core(now);
+        let durability = chance.one_of(&[Durability::Sync, Durability::Sync, Durability::Off]);
+        let core = new_core(now, durability);
         let kept = Kept::default();
-        Self { chance, core, now, kept, clients, ghosts: Vec::new(), judge, published: 0 }
+        Self {
+            chance,
+            core,
+            now,
+            kept,
+            durability,
+            pending: VecDeque::new(),
+            committed: 0,
+            clients,
+            ghosts: Vec::new(),
+            judge,
+            published: 0,
+        }
     }
 
     pub fn run(mut self) {
@@ -69,6 +88,10 @@ impl World {
 
     fn step(&mut self) {
         let client = self.chance.below(self.clients.len());
+        if self.chance.below(3) == 0 {
+            let count = self.chance.below(self.pending.len() + 1);
+            self.commit(count);
+        }
         match self.chance.below(100) {
             0..30 => self.publish(client),
             30..50 => self.carry_to_broker(client),
@@ -82,6 +105,7 @@ impl World {
             93..95 => self.clients[client].disconnect(),
             95..98 => self.pass_time(),
             98 => self.haunt(),
+            _ if self.chance.below(2) == 0 && self.durability == Durability::Sync => self.crash(),
             _ => self.restart(),
         }
     }
@@ -201,13 +225,13 @@ impl World {
                         self.written(id);
                     }
                 }
-                Output::Store(change) => self.kept.apply(change),
                 // The network holds back what it likes.
                 Output::Resume(_) => {}
                 Output::CheckPassword(..) => unreachable!("there are no users"),
                 Output::Note(_) => {}
             }
         }
+        self.note_changes();
     }
 
     fn is_writing(&self, id: ConnectionId) -> bool {
@@ -233,17 +257,50 @@ impl World {
     /// The broker stops in good order and starts again; nobody hears its last words.
     fn restart(&mut self) {
         self.core.shut_down(self.now);
-        while let Some(output) = self.core.poll_output() {
-            if let Output::Store(change) = output {
-                self.kept.apply(change);
-            }
-        }
+        self.note_changes();
+        self.keep(self.pending.len());
+        self.begin_anew();
+    }
+
+    /// The broker is gone, and what has not reached the store with it.
+    fn crash(&mut self) {
+        self.judge.crashed();
+        self.begin_anew();
+    }
+
+    fn begin_anew(&mut self) {
         for client in 0..self.clients.len() {
             self.give_up(client);
         }
         self.ghosts.clear();
-        self.core = new_core(self.now);
+        self.pending.clear();
+        self.committed = 0;
+        self.core = new_core(self.now, self.durability);
         self.kept.restore(&mut self.core, self.now);
+        self.core.handle_timeout(self.now);
+        self.obey();
+    }
+
+    fn note_changes(&mut self) {
+        let changes = self.core.take_changes();
+        if !changes.is_empty() {
+            self.pending.push_back(changes);
+        }
+    }
+
+    /// So many groups of changes reach the store.
+    fn keep(&mut self, count: usize) {
+        for changes in self.pending.drain(..count) {
+            self.committed += changes.len() as u64;
+
+            changes.into_iter().for_each(|change| self.kept.apply(change));
+        }
+    }
+
+    fn commit(&mut self, count: usize) {
+        self.keep(count);
+        self.core.handle_committed(self.committed, self.now);
+        self.obey();
     }
 
     /// What holds at any time: a client id has one connection at most.
@@ -272,7 +329,9 @@ impl World {
                     self.carry_to_client(client);
                 }
             }
-            if self.clients.iter().all(Client::is_settled) {
+            let was_pending = !self.pending.is_empty();
+            self.commit(self.pending.len());
+            if !was_pending && self.clients.iter().all(Client::is_settled) {
                 return;
             }
         }
@@ -280,10 +339,11 @@ impl World {
     }
 }
 
-fn new_core(now: Instant) -> Core {
+fn new_core(now: Instant, durability: Durability) -> Core {
     let limits = Limits { receive_maximum: 5, ..Limits::default() };
     let wall_clock = WallClock { unix: Duration::from_secs(1_800_000_000), at: now };
-    Core::new(Config { limits, wall_clock, run_id: "run".into(), access: Default::default() })
+    let (run_id, access) = ("run".into(), Default::default());
+    Core::new(Config { limits, wall_clock, run_id, access, durability })
 }
 
 /// So many of the bytes under way reach the broker.

@@ -58,7 +58,7 @@ impl InProcess {
         let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn(move || {
-            runtime.block_on(server.run(async { drop(stopped.await) }));
+            runtime.block_on(server.run(async { drop(stopped.await) })).expect("the store works");
         });
         Self { address, reloader, runtime: handle, stop: Some(stop), thread: Some(thread) }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mqtt_broker::core::limits::Limits;
 use mqtt_broker::core::time::{Instant, WallClock};
-use mqtt_broker::core::{Config, ConnectionId, Core, Output, Taken};
+use mqtt_broker::core::{Config, ConnectionId, Core, Durability, Output, Taken};
 use mqtt_protocol::alias::ReceivedAliases;
 use mqtt_protocol::delivery::AcknowledgedQoS;
 use mqtt_protocol::*;
@@ -92,6 +92,7 @@ impl World {
             wall_clock,
             run_id: "run".into(),
             access: Default::default(),
+            durability: Durability::Off,
         });
         Self { core, now, clients: Vec::new(), retained: Some(BTreeMap::new()) }
     }
@@ -316,10 +317,7 @@ impl World {
                         self.write(id, bytes);
                     }
                 }
-                Output::Resume(_)
-                | Output::Store(_)
-                | Output::CheckPassword(..)
-                | Output::Note(_) => {}
+                Output::Resume(_) | Output::CheckPassword(..) | Output::Note(_) => {}
             }
         }
     }
