@@ -465,35 +465,43 @@ fn many_guesses_at_once_are_no_way_around() {
     assert!(clients.iter().all(|&client| broker.is_closed(client)));
 }
 
+/// Who knows another password now.
+fn other_access() -> Access {
+    let line = format!("ann:{}\n", quick_hash("ann's other"));
+    Access { users: Some(Arc::new(Users::parse(&line).unwrap())), ..access() }
+}
+
 /// A right password is not hashed again for some minutes, unless users have changed.
 #[test]
 fn a_right_password_is_remembered() {
     let mut broker = broker();
     let right = with_password("a", "ann", "ann's");
     assert_eq!(broker.try_send_password("a", "ann", "ann's").1, Success);
+    broker.core.change_access(access(), broker.now);
     broker.connect_with(&right);
     let (_, reason) = broker.try_send_password("a", "ann", "ben's");
     assert_eq!(reason, ReasonCode::BadUserNameOrPassword);
-    broker.core.change_access(access(), broker.now);
-    let client = broker.open();
-    broker.send(client, &Packet::Connect(right.clone()));
-    assert_eq!(broker.checks.len(), 1, "users were read anew");
-    broker.check_passwords();
     broker.pass(Duration::from_secs(600));
     let client = broker.open();
     broker.send(client, &Packet::Connect(right));
     assert_eq!(broker.checks.len(), 1, "it was long ago");
+    broker.check_passwords();
+    broker.core.change_access(other_access(), broker.now);
+    let (_, reason) = broker.try_send_password("a", "ann", "ann's");
+    assert_eq!(reason, ReasonCode::BadUserNameOrPassword);
 }
 
 /// A password that was being checked when users changed may not be theirs any more.
 #[test]
 fn a_check_begun_before_users_change_is_begun_again() {
-    let mut broker = broker();
-    let client = broker.open();
-    broker.send(client, &Packet::Connect(with_password("a", "ann", "ann's")));
-    broker.core.change_access(access(), broker.now);
-    broker.check_passwords();
-    assert_eq!(broker.refusal(client), Some(ReasonCode::ServerBusy));
+    for (access, reason) in [(access(), None), (other_access(), Some(ReasonCode::ServerBusy))] {
+        let mut broker = broker();
+        let client = broker.open();
+        broker.send(client, &Packet::Connect(with_password("a", "ann", "ann's")));
+        broker.core.change_access(access, broker.now);
+        broker.check_passwords();
+        assert_eq!(broker.is_closed(client).then(|| broker.refusal(client)).flatten(), reason);
+    }
 }
 
 #[test]

@@ -67,9 +67,12 @@ impl Core {
     /// in any more have to go; subscriptions and messages that nobody may have any more are dropped.
     pub fn change_access(&mut self, access: Access, now: Instant) {
         let former = std::mem::replace(&mut self.config.access, access);
-        // What was right may be wrong, and users may have other names.
-        self.logins = Logins::default();
-        self.access_version += 1;
+        let access = &self.config.access;
+        if access.users != former.users || access.rules.rooms != former.rules.rooms {
+            // What was right may be wrong, and users may have other names.
+            self.logins = Logins::default();
+            self.access_version += 1;
+        }
         let connections = self.connections.iter();
         let strangers = connections.filter(|(_, connection)| {
             connection.session().is_some()

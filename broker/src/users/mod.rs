@@ -26,7 +26,7 @@ pub const SCRAM_ITERATIONS: u32 = 100_000;
 pub const SALT_SIZE: usize = 16;
 
 /// Who can log in.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Users {
     by_name: HashMap<Arc<str>, User>,
     /// What passwords of users there are none of are checked against.
@@ -44,7 +44,7 @@ pub struct User {
     keys: Option<Keys>,
 }
 
-#[derive(Default)]
+#[derive(Default, PartialEq, Eq)]
 struct Secret(Vec<u8>);
 
 impl Users {
