@@ -22,13 +22,14 @@
  * The room
  *   The engine speaks channels with JSON payloads. With a room's prefix they are topics: channel `timeline` is
  *   `playsync/1/<room>/timeline`. A channel that begins with `$` is a whole topic of its own. Subscribe to
- *   `timeline`, `peer/#` and `clock` of the room at each connect, with No Local and Retain Handling 0 (what the room
- *   keeps must come again), and to a response topic of your own that lies outside of these, such as
- *   `playsync/1/<room>/answer/<peer>`. Pass on
+ *   `timeline`, `settings`, `peer/#`, `chat/#` and `clock` of the room at each connect, with No Local and Retain
+ *   Handling 0 (what the room keeps must come again), and to a response topic of your own that lies outside of these,
+ *   such as `playsync/1/<room>/answer/<peer>`. Pass on
  *
- *       what comes on `timeline` and `peer/...`    playsync_message(), also when the payload is empty
  *       what comes on `clock`                      playsync_clock_request()
  *       what comes on your response topic          playsync_clock_answer()
+ *       what comes on any other channel            playsync_message(), also when the payload is empty
+ *       that a channel refused what was published  playsync_refused()
  *
  *   PLAYSYNC_CLOCK_REQUEST: publish with your response topic and the given correlation, and hand the stamp of the
  *   socket's write to playsync_clock_sent(). The stamps decide how exact the room is: take them right before the write
@@ -101,6 +102,9 @@
 // Show `text`, one line of plain text of the kind `category`.
 #define PLAYSYNC_NOTICE 9
 
+// Show `text`, a line of chat by `name`; `on` when it is this viewer's own.
+#define PLAYSYNC_CHAT 10
+
 // Somebody came or went.
 #define PLAYSYNC_CATEGORY_PEOPLE 1
 
@@ -112,6 +116,9 @@
 
 // The connection or the room's clock.
 #define PLAYSYNC_CATEGORY_CONNECTION 4
+
+// Somebody is ready to watch, or is not.
+#define PLAYSYNC_CATEGORY_READY 5
 
 // No file is open.
 #define PLAYSYNC_CONDITION_NO_FILE 0
@@ -152,12 +159,27 @@
 // This peer's clock: the broker has none, and the room elected this peer.
 #define PLAYSYNC_CLOCK_OWN 3
 
+// Anybody lets a paused room run.
+#define PLAYSYNC_START_ANYONE 0
+
+// A paused room runs once all are ready.
+#define PLAYSYNC_START_ALL_READY 1
+
+// Who falls behind because data has run out catches up alone.
+#define PLAYSYNC_WAIT_NONE 0
+
+// The room waits for half a minute, and for nobody more than three times in ten minutes.
+#define PLAYSYNC_WAIT_SOFT 1
+
+// The room waits for as long as it takes.
+#define PLAYSYNC_WAIT_ALL 2
+
 // One engine: it keeps one player in step with one room.
 typedef struct playsync playsync;
 
 // One thing to do. Fields that the kind does not name are zero, false or NULL.
 typedef struct {
-    // One of PLAYSYNC_PUBLISH .. PLAYSYNC_NOTICE; ignore kinds you do not know.
+    // One of PLAYSYNC_PUBLISH .. PLAYSYNC_CHAT; ignore kinds you do not know.
     int kind;
     // PUBLISH, CLOCK_REQUEST: the channel. CLOCK_ANSWER: the response topic.
     const char *channel;
@@ -175,14 +197,16 @@ typedef struct {
     bool retain;
     // PUBLISH: Message Expiry Interval in seconds; 0 means none.
     uint32_t expiry_seconds;
-    // SET_PAUSE, SET_PITCH_CORRECTION: the wanted state.
+    // SET_PAUSE, SET_PITCH_CORRECTION: the wanted state. CHAT: whether the line is the viewer's own.
     bool on;
     // SEEK: seconds. SET_SPEED: the factor.
     double value;
     // NOTICE: one of PLAYSYNC_CATEGORY_*.
     int category;
-    // NOTICE: the sentence.
+    // NOTICE: the sentence. CHAT: the line.
     const char *text;
+    // CHAT: who says it.
+    const char *name;
 } playsync_output;
 
 // A file the player has opened.
@@ -229,6 +253,18 @@ typedef struct {
     double speed;
     // Whether the room is paused.
     bool is_paused;
+    // Whether this viewer is ready to watch.
+    bool is_ready;
+    // Whether the room refuses this viewer's deeds, which are its operators' alone.
+    bool is_barred;
+    // In how many seconds the room starts, when that lies ahead; NAN when not.
+    double starts_in;
+    // The room's rule, one of PLAYSYNC_START_*.
+    int start;
+    // The room's rule, one of PLAYSYNC_WAIT_*.
+    int wait;
+    // The room's rule: whether it pauses when somebody leaves.
+    bool pauses_on_leave;
     // How many other peers are there.
     size_t peer_count;
 } playsync_own_status;
@@ -241,6 +277,8 @@ typedef struct {
     const char *name;
     // One of PLAYSYNC_CONDITION_*.
     int condition;
+    // Whether its viewer is ready to watch.
+    bool is_ready;
     // Its error against the room in milliseconds; NAN when not told.
     double error_ms;
     // Its quickest round trip to the clock in milliseconds; NAN when not told.
@@ -302,6 +340,12 @@ int playsync_message(playsync *engine,
                      const char *json,
                      size_t json_len,
                      int64_t received,
+                     int64_t now);
+
+// The room refused what this peer published on a channel (reason "Not authorized"). Subscribe anew to that channel with
+// Retain Handling 0: what the room keeps has to come again, and counts.
+int playsync_refused(playsync *engine,
+                     const char *channel,
                      int64_t now);
 
 // The request with this correlation (8 bytes) was written to the socket at `sent`. May come after the answer.
@@ -372,6 +416,35 @@ int playsync_wish_seek(playsync *engine, double position, int64_t now);
 
 // The viewer wishes the room to play at `speed`, from 0.01 to 100.
 int playsync_wish_speed(playsync *engine, double speed, int64_t now);
+
+// The viewer wishes the room to stand and to go so many frames on, or back when negative; a room that runs only stands.
+int playsync_wish_step(playsync *engine,
+                       int32_t frames,
+                       int64_t now);
+
+// The viewer wishes the room to start at `start`, which lies ahead on CLOCK_MONOTONIC; all are told the last seconds.
+int playsync_wish_start(playsync *engine,
+                        int64_t start,
+                        int64_t now);
+
+// The viewer wishes the room's last deed taken back, whoever did it.
+int playsync_wish_undo(playsync *engine, int64_t now);
+
+// The viewer wishes done again what was taken back.
+int playsync_wish_redo(playsync *engine, int64_t now);
+
+// The viewer wishes a rule of the room changed: "start" to "anyone" or "all_ready", "wait" to "none", "soft" or "all",
+// "pause_on_leave" to "yes" or "no". PLAYSYNC_E_ARGUMENT for other words.
+int playsync_wish_rule(playsync *engine,
+                       const char *rule,
+                       const char *value,
+                       int64_t now);
+
+// The viewer is ready to watch, or is not any more.
+int playsync_set_ready(playsync *engine, bool ready, int64_t now);
+
+// The viewer wrote a line to the others. It comes back as PLAYSYNC_CHAT.
+int playsync_say(playsync *engine, const char *line, int64_t now);
 
 // Takes the next output: true and `*output` filled in, or false when nothing is left to do. Its pointers are valid
 // until the next playsync_poll() or playsync_free().

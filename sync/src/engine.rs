@@ -7,10 +7,12 @@
 use std::collections::VecDeque;
 
 use crate::drift::DriftControl;
+use crate::duties::Duties;
 use crate::echo::{Cause, Landing};
+use crate::history::History;
 use crate::keeping::Keeping;
 use crate::membership::Membership;
-use crate::message::{self, Timeline};
+use crate::message::{self, Settings, Timeline};
 use crate::people::People;
 use crate::player::Player;
 use crate::presence::Telling;
@@ -18,7 +20,9 @@ use crate::room_clock::RoomClock;
 use crate::steering::Stage;
 use crate::timeline::Ledger;
 use crate::wishes::Wish;
-use crate::{Condition, File, Moment, Output, PeerStatus, Position, Publish, Status, status};
+use crate::{
+    Condition, File, Moment, Output, PeerStatus, Position, Publish, Rules, Status, status,
+};
 
 /// What an engine is born with.
 #[derive(Clone, Debug)]
@@ -80,6 +84,10 @@ pub struct Engine {
     pub(crate) stage: Stage,
     pub(crate) drift: DriftControl,
     pub(crate) wish: Option<Wish>,
+    pub(crate) settings: Settings,
+    pub(crate) duties: Duties,
+    pub(crate) history: History,
+    pub(crate) is_ready: bool,
     /// How late this device's sound is, in seconds.
     pub(crate) offset_secs: f64,
 }
@@ -103,6 +111,10 @@ impl Engine {
             stage: Stage::Free,
             drift: DriftControl::new(),
             wish: None,
+            settings: Settings::default(),
+            duties: Duties::default(),
+            history: History::default(),
+            is_ready: false,
             offset_secs: 0.0,
         }
     }
@@ -167,6 +179,8 @@ impl Engine {
     ) -> Result<(), MessageError> {
         let done = match channel.split('/').collect::<Vec<_>>()[..] {
             ["timeline"] => self.timeline_arrived(json, now),
+            ["settings"] => self.settings_arrived(json),
+            ["chat", id] if message::is_name(id) => self.chat_arrived(id, json),
             ["peer", id] if message::is_name(id) => self.presence_arrived(id, json),
             ["peer", id, "status"] if message::is_name(id) => {
                 self.drift_arrived(id, json, received)
@@ -321,6 +335,60 @@ impl Engine {
         self.go_on(now);
     }
 
+    /// The viewer wishes the room to stand and to go so many frames on, or back.
+    pub fn wish_step(&mut self, frames: i32, now: Moment) {
+        self.wish_for_step(frames, now);
+        self.go_on(now);
+    }
+
+    /// The viewer wishes the room to start at a moment that lies ahead.
+    pub fn wish_start(&mut self, start: Moment, now: Moment) {
+        self.wish_for_start(start, now);
+        self.go_on(now);
+    }
+
+    /// The viewer wishes the room's last deed taken back.
+    pub fn wish_undo(&mut self, now: Moment) {
+        self.wish_to_undo(now);
+        self.go_on(now);
+    }
+
+    /// The viewer wishes done again what was taken back.
+    pub fn wish_redo(&mut self, now: Moment) {
+        self.wish_to_redo(now);
+        self.go_on(now);
+    }
+
+    /// The viewer wishes the room to have these rules.
+    pub fn wish_rules(&mut self, rules: Rules, now: Moment) {
+        self.wish_for_rules(rules);
+        self.go_on(now);
+    }
+
+    /// The room's rules.
+    pub fn rules(&self) -> Rules {
+        self.settings.rules
+    }
+
+    /// The viewer is ready to watch, or is not any more.
+    pub fn set_ready(&mut self, is_ready: bool, now: Moment) {
+        self.wish_to_be_ready(is_ready);
+        self.go_on(now);
+    }
+
+    /// The viewer wrote a line to the others.
+    pub fn say(&mut self, text: &str, now: Moment) {
+        self.send_chat(text);
+        self.go_on(now);
+    }
+
+    /// The room refused a message on this channel, because this viewer may not write there. The shell subscribes anew, so
+    /// that what the room keeps comes again.
+    pub fn refused(&mut self, channel: &str, now: Moment) {
+        self.be_refused(channel, now);
+        self.go_on(now);
+    }
+
     /// Takes the next thing to do.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.out.pop_front()
@@ -366,6 +434,10 @@ impl Engine {
             position: self.line.as_ref().and_then(|line| self.room_position(line, now)),
             speed: held.map_or(1.0, |held| held.speed),
             is_paused: held.is_some_and(Timeline::is_still),
+            is_ready: self.is_ready,
+            is_barred: self.membership.is_barred(),
+            starts_in: self.starts_in(now),
+            rules: self.settings.rules,
         }
     }
 

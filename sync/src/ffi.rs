@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::{
     Category, ClockSource, Condition, Engine, File, Moment, Options, Output, PeerStatus, Position,
-    Publish,
+    Publish, StartRule, WaitRule,
 };
 
 /// The call did what it says.
@@ -40,6 +40,8 @@ pub const PLAYSYNC_SET_PITCH_CORRECTION: c_int = 7;
 pub const PLAYSYNC_READ_POSITION: c_int = 8;
 /// Show `text`, one line of plain text of the kind `category`.
 pub const PLAYSYNC_NOTICE: c_int = 9;
+/// Show `text`, a line of chat by `name`; `on` when it is this viewer's own.
+pub const PLAYSYNC_CHAT: c_int = 10;
 
 /// Somebody came or went.
 pub const PLAYSYNC_CATEGORY_PEOPLE: c_int = 1;
@@ -49,6 +51,8 @@ pub const PLAYSYNC_CATEGORY_ACTION: c_int = 2;
 pub const PLAYSYNC_CATEGORY_FILE: c_int = 3;
 /// The connection or the room's clock.
 pub const PLAYSYNC_CATEGORY_CONNECTION: c_int = 4;
+/// Somebody is ready to watch, or is not.
+pub const PLAYSYNC_CATEGORY_READY: c_int = 5;
 
 /// No file is open.
 pub const PLAYSYNC_CONDITION_NO_FILE: c_int = 0;
@@ -77,6 +81,18 @@ pub const PLAYSYNC_CLOCK_BROKER: c_int = 1;
 pub const PLAYSYNC_CLOCK_PEER: c_int = 2;
 /// This peer's clock: the broker has none, and the room elected this peer.
 pub const PLAYSYNC_CLOCK_OWN: c_int = 3;
+
+/// Anybody lets a paused room run.
+pub const PLAYSYNC_START_ANYONE: c_int = 0;
+/// A paused room runs once all are ready.
+pub const PLAYSYNC_START_ALL_READY: c_int = 1;
+
+/// Who falls behind because data has run out catches up alone.
+pub const PLAYSYNC_WAIT_NONE: c_int = 0;
+/// The room waits for half a minute, and for nobody more than three times in ten minutes.
+pub const PLAYSYNC_WAIT_SOFT: c_int = 1;
+/// The room waits for as long as it takes.
+pub const PLAYSYNC_WAIT_ALL: c_int = 2;
 
 /// One engine: it keeps one player in step with one room.
 #[derive(Debug)]
@@ -114,7 +130,7 @@ pub struct PlayerFile {
 #[repr(C)]
 #[derive(Debug)]
 pub struct NextOutput {
-    /// One of PLAYSYNC_PUBLISH .. PLAYSYNC_NOTICE; ignore kinds you do not know.
+    /// One of PLAYSYNC_PUBLISH .. PLAYSYNC_CHAT; ignore kinds you do not know.
     pub kind: c_int,
     /// PUBLISH, CLOCK_REQUEST: the channel. CLOCK_ANSWER: the response topic.
     pub channel: *const c_char,
@@ -132,14 +148,16 @@ pub struct NextOutput {
     pub retain: bool,
     /// PUBLISH: Message Expiry Interval in seconds; 0 means none.
     pub expiry_seconds: u32,
-    /// SET_PAUSE, SET_PITCH_CORRECTION: the wanted state.
+    /// SET_PAUSE, SET_PITCH_CORRECTION: the wanted state. CHAT: whether the line is the viewer's own.
     pub on: bool,
     /// SEEK: seconds. SET_SPEED: the factor.
     pub value: f64,
     /// NOTICE: one of PLAYSYNC_CATEGORY_*.
     pub category: c_int,
-    /// NOTICE: the sentence.
+    /// NOTICE: the sentence. CHAT: the line.
     pub text: *const c_char,
+    /// CHAT: who says it.
+    pub name: *const c_char,
 }
 
 /// How this peer stands.
@@ -172,6 +190,18 @@ pub struct OwnStatus {
     pub speed: f64,
     /// Whether the room is paused.
     pub is_paused: bool,
+    /// Whether this viewer is ready to watch.
+    pub is_ready: bool,
+    /// Whether the room refuses this viewer's deeds, which are its operators' alone.
+    pub is_barred: bool,
+    /// In how many seconds the room starts, when that lies ahead; NAN when not.
+    pub starts_in: f64,
+    /// The room's rule, one of PLAYSYNC_START_*.
+    pub start: c_int,
+    /// The room's rule, one of PLAYSYNC_WAIT_*.
+    pub wait: c_int,
+    /// The room's rule: whether it pauses when somebody leaves.
+    pub pauses_on_leave: bool,
     /// How many other peers are there.
     pub peer_count: usize,
 }
@@ -186,6 +216,8 @@ pub struct OtherStatus {
     pub name: *const c_char,
     /// One of PLAYSYNC_CONDITION_*.
     pub condition: c_int,
+    /// Whether its viewer is ready to watch.
+    pub is_ready: bool,
     /// Its error against the room in milliseconds; NAN when not told.
     pub error_ms: f64,
     /// Its quickest round trip to the clock in milliseconds; NAN when not told.
@@ -336,6 +368,20 @@ pub unsafe extern "C" fn playsync_message(
     };
     // SAFETY: the caller promises that it is NULL or a live handle.
     unsafe { run(engine, |engine| engine.message(channel, json, Moment(received), Moment(now))) }
+}
+
+/// The room refused what this peer published on a channel (reason "Not authorized"). Subscribe anew to that channel with
+/// Retain Handling 0: what the room keeps has to come again, and counts.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn playsync_refused(
+    engine: *mut Handle,
+    channel: *const c_char,
+    now: i64,
+) -> c_int {
+    // SAFETY: the caller promises that it is NULL or zero-terminated.
+    let Some(channel) = (unsafe { text(channel) }) else { return PLAYSYNC_E_ARGUMENT };
+    // SAFETY: the caller promises that it is NULL or a live handle.
+    unsafe { run(engine, |engine| engine.refused(channel, Moment(now))) }
 }
 
 // ---------------------------------------------------------------- the clock
@@ -534,6 +580,74 @@ pub unsafe extern "C" fn playsync_wish_speed(engine: *mut Handle, speed: f64, no
     unsafe { run(engine, |engine| engine.wish_speed(speed, Moment(now))) }
 }
 
+/// The viewer wishes the room to stand and to go so many frames on, or back when negative; a room that runs only stands.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn playsync_wish_step(engine: *mut Handle, frames: i32, now: i64) -> c_int {
+    // SAFETY: the caller promises that it is NULL or a live handle.
+    unsafe { run(engine, |engine| engine.wish_step(frames, Moment(now))) }
+}
+
+/// The viewer wishes the room to start at `start`, which lies ahead on CLOCK_MONOTONIC; all are told the last seconds.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn playsync_wish_start(engine: *mut Handle, start: i64, now: i64) -> c_int {
+    // SAFETY: the caller promises that it is NULL or a live handle.
+    unsafe { run(engine, |engine| engine.wish_start(Moment(start), Moment(now))) }
+}
+
+/// The viewer wishes the room's last deed taken back, whoever did it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn playsync_wish_undo(engine: *mut Handle, now: i64) -> c_int {
+    // SAFETY: the caller promises that it is NULL or a live handle.
+    unsafe { run(engine, |engine| engine.wish_undo(Moment(now))) }
+}
+
+/// The viewer wishes done again what was taken back.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn playsync_wish_redo(engine: *mut Handle, now: i64) -> c_int {
+    // SAFETY: the caller promises that it is NULL or a live handle.
+    unsafe { run(engine, |engine| engine.wish_redo(Moment(now))) }
+}
+
+/// The viewer wishes a rule of the room changed: "start" to "anyone" or "all_ready", "wait" to "none", "soft" or "all",
+/// "pause_on_leave" to "yes" or "no". PLAYSYNC_E_ARGUMENT for other words.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn playsync_wish_rule(
+    engine: *mut Handle,
+    rule: *const c_char,
+    value: *const c_char,
+    now: i64,
+) -> c_int {
+    // SAFETY: the caller promises that both are NULL or zero-terminated.
+    let (Some(rule), Some(value)) = (unsafe { text(rule) }, unsafe { text(value) }) else {
+        return PLAYSYNC_E_ARGUMENT;
+    };
+    // SAFETY: the caller promises that it is NULL or a live handle.
+    let Some(handle) = (unsafe { engine.as_mut() }) else { return PLAYSYNC_E_ARGUMENT };
+    handle.guarded(|handle| match handle.engine.rules().with(rule, value) {
+        Some(rules) => {
+            handle.engine.wish_rules(rules, Moment(now));
+            PLAYSYNC_OK
+        }
+        None => PLAYSYNC_E_ARGUMENT,
+    })
+}
+
+/// The viewer is ready to watch, or is not any more.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn playsync_set_ready(engine: *mut Handle, ready: bool, now: i64) -> c_int {
+    // SAFETY: the caller promises that it is NULL or a live handle.
+    unsafe { run(engine, |engine| engine.set_ready(ready, Moment(now))) }
+}
+
+/// The viewer wrote a line to the others. It comes back as PLAYSYNC_CHAT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn playsync_say(engine: *mut Handle, line: *const c_char, now: i64) -> c_int {
+    // SAFETY: the caller promises that it is NULL or zero-terminated.
+    let Some(line) = (unsafe { text(line) }) else { return PLAYSYNC_E_ARGUMENT };
+    // SAFETY: the caller promises that it is NULL or a live handle.
+    unsafe { run(engine, |engine| engine.say(line, Moment(now))) }
+}
+
 // ---------------------------------------------------------------- what to do next
 
 /// Takes the next output: true and `*output` filled in, or false when nothing is left to do. Its pointers are valid
@@ -607,6 +721,12 @@ pub unsafe extern "C" fn playsync_status(
             position: or_nan(status.position),
             speed: status.speed,
             is_paused: status.is_paused,
+            is_ready: status.is_ready,
+            is_barred: status.is_barred,
+            starts_in: or_nan(status.starts_in),
+            start: start_number(status.rules.start),
+            wait: wait_number(status.rules.wait),
+            pauses_on_leave: status.rules.pause_on_leave,
             peer_count: handle.peers.len(),
         };
         PLAYSYNC_OK
@@ -632,6 +752,7 @@ pub unsafe extern "C" fn playsync_peer(
         id: id.as_ptr(),
         name: name.as_ptr(),
         condition: condition_number(peer.condition),
+        is_ready: peer.is_ready,
         error_ms: or_nan(peer.error_ms),
         round_trip_ms: or_nan(peer.round_trip_ms),
     };
@@ -707,6 +828,7 @@ struct Borrowed {
     output: Option<Output>,
     channel: CString,
     text: CString,
+    name: CString,
     /// The payload and a zero byte, for those who print it.
     json: Vec<u8>,
 }
@@ -719,12 +841,13 @@ impl From<Output> for Borrowed {
             Output::ClockAnswer { response_topic, json, .. } => {
                 (response_topic.as_str(), json.as_str(), "")
             }
-            Output::Notice { text, .. } => ("", "", text.as_str()),
+            Output::Notice { text, .. } | Output::Chat { text, .. } => ("", "", text.as_str()),
             _ => ("", "", ""),
         };
-        let (channel, text) = (c_text(channel), c_text(text));
+        let name = if let Output::Chat { name, .. } = &output { name } else { "" };
+        let (channel, text, name) = (c_text(channel), c_text(text), c_text(name));
         let json = json.bytes().chain([0]).collect();
-        Borrowed { output: Some(output), channel, text, json }
+        Borrowed { output: Some(output), channel, text, name, json }
     }
 }
 
@@ -763,6 +886,12 @@ impl Borrowed {
                 view.category = category_number(*category);
                 view.text = self.text.as_ptr();
             }
+            Some(Output::Chat { is_own, .. }) => {
+                view.kind = PLAYSYNC_CHAT;
+                view.on = *is_own;
+                view.text = self.text.as_ptr();
+                view.name = self.name.as_ptr();
+            }
             None => {}
         }
         view
@@ -791,6 +920,7 @@ impl NextOutput {
             value: 0.0,
             category: 0,
             text: std::ptr::null(),
+            name: std::ptr::null(),
         }
     }
 }
@@ -801,6 +931,22 @@ fn category_number(category: Category) -> c_int {
         Category::Action => PLAYSYNC_CATEGORY_ACTION,
         Category::File => PLAYSYNC_CATEGORY_FILE,
         Category::Connection => PLAYSYNC_CATEGORY_CONNECTION,
+        Category::Ready => PLAYSYNC_CATEGORY_READY,
+    }
+}
+
+fn start_number(rule: StartRule) -> c_int {
+    match rule {
+        StartRule::Anyone => PLAYSYNC_START_ANYONE,
+        StartRule::AllReady => PLAYSYNC_START_ALL_READY,
+    }
+}
+
+fn wait_number(rule: WaitRule) -> c_int {
+    match rule {
+        WaitRule::None => PLAYSYNC_WAIT_NONE,
+        WaitRule::Soft => PLAYSYNC_WAIT_SOFT,
+        WaitRule::All => PLAYSYNC_WAIT_ALL,
     }
 }
 

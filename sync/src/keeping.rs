@@ -17,6 +17,8 @@ pub(crate) struct Keeping {
     /// Whether a timeline has come since the room was lost, and whether it was another line than the one held.
     pub has_timeline: bool,
     pub has_changed: bool,
+    /// Whether rules have come since the room was lost.
+    pub has_settings: bool,
     /// When it is this peer's turn to write the held line anew.
     restate_from: Option<Moment>,
     /// When something last put in doubt what the room keeps.
@@ -34,12 +36,16 @@ impl Engine {
         let was_media = self.ledger.held().and_then(|held| held.media.clone());
         let is_same_line =
             self.ledger.held().is_some_and(|held| self.is_same_line(held, &timeline, now));
+        let deed = self.deed_of(&timeline, now);
         let verdict = self.ledger.arrive(timeline.clone());
         let is_new = matches!(verdict, Verdict::Taken | Verdict::TakenInATie);
         self.keeping.has_timeline = true;
         self.keeping.has_changed |= is_new && !is_same_line;
         if verdict == Verdict::Refused {
             self.keeping.doubted_at = Some(now);
+        }
+        if let Some(deed) = deed.filter(|_| is_new) {
+            self.history.note(deed);
         }
         if is_new && self.membership.is_settled() {
             // A wish that waits for the player was made for the line held until now, and goes with it.
@@ -49,6 +55,10 @@ impl Engine {
             if !is_a_newcomers || timeline.media != was_media {
                 let deed = notice::deed(self.people.name(&timeline.peer), &timeline, is_tie);
                 self.out.extend(deed);
+            }
+            if let Some(id) = timeline.waits_for.as_ref().filter(|_| timeline.is_waiting()) {
+                let name = if *id == self.id { "you" } else { self.people.name(id) };
+                self.out.push_back(notice::waiting_for(name));
             }
             self.take_line(timeline, now);
             if is_a_newcomers {
@@ -110,7 +120,7 @@ impl Engine {
     }
 
     fn restate_due(&self, now: Moment) -> Option<Moment> {
-        let held = self.ledger.held()?;
+        let held = self.ledger.held().filter(|_| !self.membership.is_barred())?;
         // The author surely can read the line's clock and goes first.
         let is_author = held.peer == self.id;
         let rank = self.people.rank_of(&self.id);

@@ -32,13 +32,18 @@
 //! * `timeline`: where the room is at any time, and which of two timelines holds;
 //! * `people`, `presence`: who is here; `membership`: entering and leaving; `keeping`: what the room keeps for newcomers;
 //! * `wishes`: what the viewer does becomes a timeline; `echo`: what is the viewer's and what our own echo;
+//! * `settings`, `duties`: the room's rules, and what the room does by itself because of them; `history`: taking a deed back;
+//!   `chat`: what viewers write to each other;
 //! * `steering`: the player is made to stand, start and play where the timeline is; `drift`: and kept close to it.
 #![deny(unsafe_code)]
 
+mod chat;
 mod clock_filter;
 mod drift;
+mod duties;
 mod echo;
 mod engine;
+mod history;
 mod keeping;
 mod membership;
 mod message;
@@ -49,6 +54,7 @@ mod people;
 mod player;
 mod presence;
 mod room_clock;
+mod settings;
 mod status;
 mod steering;
 mod timeline;
@@ -62,4 +68,5 @@ pub use engine::{Engine, MessageError, Options};
 pub use moment::Moment;
 pub use output::{BROKER_CLOCK, Category, Output, Publish};
 pub use player::{File, Position};
+pub use settings::{Rules, StartRule, WaitRule};
 pub use status::{ClockSource, Condition, PeerStatus, Status};

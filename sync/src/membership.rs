@@ -22,6 +22,8 @@ pub(crate) struct Membership {
     /// Whether the player ever followed the room: from then on another file is a wish for the room.
     pub(crate) has_followed: bool,
     alone: Option<Alone>,
+    /// Whether the room refused what this peer wrote: its timeline is its operators' alone.
+    is_barred: bool,
     /// The viewer paused or resumed before the room was known.
     early_wish: Option<EarlyWish>,
 }
@@ -64,6 +66,11 @@ impl Membership {
         self.link == Link::Left
     }
 
+    /// Whether the room takes no timelines of this peer.
+    pub(crate) fn is_barred(&self) -> bool {
+        self.is_barred
+    }
+
     /// Whether the player is the room's, not the viewer's alone.
     pub(crate) fn may_follow(&self) -> bool {
         self.has_settled && self.alone.is_none()
@@ -102,7 +109,28 @@ impl Engine {
         }
         self.membership.link = Link::Settling { since: now };
         self.telling = Telling::default();
+        // Whoever was no operator may be one by now.
+        self.membership.is_barred = false;
         self.clock.connected(now);
+    }
+
+    /// The room refused a message. Of a timeline nothing is left here either: what the room keeps comes again, and counts.
+    pub(crate) fn be_refused(&mut self, channel: &str, now: Moment) {
+        if channel != "timeline" {
+            return self.out.push_back(notice::barred());
+        }
+        let is_news = !std::mem::replace(&mut self.membership.is_barred, true);
+        self.out.extend(is_news.then(notice::barred));
+        self.ledger.forget_written_by(&self.id);
+        self.wish = None;
+        self.next_line = None;
+        if self.membership.is_settled() {
+            self.membership.link = Link::Settling { since: now };
+        }
+        if self.ledger.held().is_none() {
+            self.keeping.has_timeline = false;
+            self.line = None;
+        }
     }
 
     /// The connection is gone; the player follows the line it has.
@@ -130,6 +158,7 @@ impl Engine {
         if let Some(line) = line
             && self.membership.is_settled()
             && self.people.is_empty()
+            && !self.membership.is_barred
             && matches!(self.stage, Stage::Playing(_))
         {
             let position = self.line_position(&line, now);
@@ -151,6 +180,7 @@ impl Engine {
         self.wish = None;
         self.stage = Stage::Free;
         self.next_line = None;
+        self.is_ready = false;
         self.drift.stopped(now);
     }
 
@@ -172,6 +202,7 @@ impl Engine {
         self.tell_presence(now);
         self.tell_drift(now);
         self.restate(now);
+        self.do_duties(now);
     }
 
     /// When membership has something to do.
@@ -183,7 +214,11 @@ impl Engine {
             }
             _ => Moment::NEVER,
         };
-        settling.min(self.telling_timeout()).min(self.keeping_timeout()).min(self.wish_timeout())
+        settling
+            .min(self.telling_timeout())
+            .min(self.keeping_timeout())
+            .min(self.wish_timeout())
+            .min(self.duties_timeout())
     }
 
     /// The room is complete once what it keeps has come and the time is known.
@@ -204,6 +239,7 @@ impl Engine {
         let left = self.people.forget_unconfirmed();
         self.out.extend(left.iter().map(|name| notice::left(name)));
         self.take_readable_line(now);
+        self.bring_back_rules();
         if is_first {
             self.out.push_back(notice::entered(self.people.count()));
             self.wake_empty_room(now);
@@ -216,9 +252,9 @@ impl Engine {
 
     /// A running line in a room that everybody has left stands since it was last written.
     fn wake_empty_room(&mut self, now: Moment) {
-        let Some(line) =
-            self.ledger.held().filter(|held| self.people.is_empty() && !held.is_still())
-        else {
+        let Some(line) = self.ledger.held().filter(|held| {
+            self.people.is_empty() && !held.is_still() && !self.membership.is_barred
+        }) else {
             return;
         };
         let at = self.reference_time(now);

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::settings::Rules;
 use crate::{Condition, File};
 
 /// The version of the protocol that every message carries.
@@ -16,6 +17,8 @@ const LONGEST_FILE_NAME: usize = 256;
 const LARGEST_POSITION: f64 = 1e8;
 /// Revisions beyond this are nobody's.
 const LARGEST_REVISION: u64 = 1 << 40;
+/// Lines of chat longer than this are cut, in characters.
+const LONGEST_CHAT: usize = 1_000;
 
 /// A message with the version that all carry.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -45,6 +48,9 @@ pub(crate) struct Timeline {
     /// What the writer did.
     #[serde(default)]
     pub action: Action,
+    /// The peer whose data has run out, while the room waits for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<String>,
     /// What the room watches.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media: Option<Media>,
@@ -59,6 +65,15 @@ pub(crate) enum Action {
     Seek,
     Speed,
     File,
+    /// Went one frame on or back.
+    Step,
+    /// Let the room run because everybody is ready.
+    Start,
+    /// Holds the room until somebody's data has come.
+    Wait,
+    /// Took the last deed back, or did it again.
+    Undo,
+    Redo,
     /// Wrote the same line anew: in another clock, with a fresh `at`, or because the room might keep another one.
     Restate,
     /// A word that this version does not know.
@@ -83,6 +98,9 @@ pub(crate) struct Presence {
     pub name: String,
     #[serde(default)]
     pub condition: Condition,
+    /// Whether its viewer is ready to watch.
+    #[serde(default)]
+    pub ready: bool,
     /// What it has open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<Media>,
@@ -108,6 +126,24 @@ pub(crate) struct Drift {
     /// Its speed over the room's.
     pub factor: f64,
     pub position: f64,
+}
+
+/// The room's rules, retained on `settings`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Settings {
+    /// Counts the settings of the room; the higher one holds.
+    pub revision: u64,
+    /// Who wrote them; breaks ties of the revision.
+    pub peer: String,
+    #[serde(flatten)]
+    pub rules: Rules,
+}
+
+/// A line of chat, on `chat/<id>`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Chat {
+    pub name: String,
+    pub text: String,
 }
 
 /// The answer to a question for the time.
@@ -154,6 +190,24 @@ pub(crate) fn read_presence(json: &[u8]) -> Result<Presence, String> {
     presence.restart = presence.restart.filter(is_delay);
     presence.serves_clock = presence.serves_clock.filter(|id| id.len() <= LONGEST_NAME);
     Ok(presence)
+}
+
+/// Reads the room's rules.
+pub(crate) fn read_settings(json: &[u8]) -> Result<Settings, String> {
+    let settings: Settings = read(json)?;
+    let is_true = is_name(&settings.peer) && settings.revision <= LARGEST_REVISION;
+    is_true.then_some(settings).ok_or_else(|| "a field is out of its range".to_owned())
+}
+
+/// Reads a line of chat, cut to what a screen can show.
+pub(crate) fn read_chat(json: &[u8]) -> Result<Chat, String> {
+    let Chat { name, text } = read(json)?;
+    Ok(Chat { name: cut(&name, LONGEST_NAME), text: chat_text(&text) })
+}
+
+/// What of a typed or received text is shown as a line of chat.
+pub(crate) fn chat_text(text: &str) -> String {
+    cut(text.trim(), LONGEST_CHAT)
 }
 
 /// Reads a peer's drift.
@@ -242,6 +296,7 @@ mod tests {
             speed: 1.25,
             paused: false,
             action: Action::Seek,
+            waits_for: None,
             media: Some(film("film.mkv", Some(7_340_032), Some(5_400.1))),
         };
         let json = write(&timeline);

@@ -1,6 +1,7 @@
 //! The sentences that viewers read.
 
 use crate::message::{Action, Timeline};
+use crate::settings::{Rules, StartRule, WaitRule};
 use crate::{Category, Output};
 
 /// What somebody did to the room, or nothing when it was no deed of people.
@@ -15,7 +16,10 @@ pub(crate) fn deed(name: &str, timeline: &Timeline, is_tie: bool) -> Option<Outp
             "opened {}",
             timeline.media.as_ref().map_or("a file", |media| media.name.as_str())
         ),
-        Action::Restate | Action::Other => return None,
+        Action::Undo => format!("took that back: {when}"),
+        Action::Redo => format!("did that again: {when}"),
+        Action::Start => return Some(everybody_is_ready()),
+        Action::Step | Action::Wait | Action::Restate | Action::Other => return None,
     };
     let category = if timeline.action == Action::File { Category::File } else { Category::Action };
     let also = if is_tie { " at the same time" } else { "" };
@@ -30,6 +34,78 @@ pub(crate) fn joined(name: &str) -> Output {
 /// Somebody went.
 pub(crate) fn left(name: &str) -> Output {
     people(format!("{name} left"))
+}
+
+/// The room stands until somebody's data has come.
+pub(crate) fn waiting_for(name: &str) -> Output {
+    people(format!("Waiting for {name}, whose data has run out"))
+}
+
+/// Somebody is ready to watch, or is not any more.
+pub(crate) fn readiness(name: &str, is_ready: bool) -> Output {
+    ready(format!("{name} is {}ready", if is_ready { "" } else { "not " }))
+}
+
+/// The viewer is ready and others are not.
+pub(crate) fn unready(names: &[String]) -> Output {
+    match names {
+        [] => ready("You are ready, and so far alone".to_owned()),
+        [name] => ready(format!("You are ready; {name} is not yet")),
+        [first, rest @ ..] => {
+            ready(format!("You are ready; {first} and {} more are not yet", rest.len()))
+        }
+    }
+}
+
+/// The room starts by itself.
+pub(crate) fn everybody_is_ready() -> Output {
+    ready("Everybody is ready".to_owned())
+}
+
+/// The room starts in so many seconds.
+pub(crate) fn starting_in(secs: u32) -> Output {
+    let time = if secs < 60 { format!("{secs}") } else { time_text(f64::from(secs)) };
+    Output::Notice { category: Category::Action, text: format!("Starting in {time}") }
+}
+
+/// Somebody changed the room's rules.
+pub(crate) fn rules(name: &str, was: Rules, is: Rules) -> Option<Output> {
+    let text = if was.start != is.start {
+        match is.start {
+            StartRule::Anyone => "anybody starts the film",
+            StartRule::AllReady => "the film starts when all are ready",
+        }
+    } else if was.wait != is.wait {
+        match is.wait {
+            WaitRule::None => "nobody waits for who buffers",
+            WaitRule::Soft => "all wait a while for who buffers",
+            WaitRule::All => "all wait for who buffers",
+        }
+    } else if was.pause_on_leave != is.pause_on_leave {
+        if is.pause_on_leave {
+            "the film pauses when somebody leaves"
+        } else {
+            "the film goes on when somebody leaves"
+        }
+    } else {
+        return None;
+    };
+    Some(people(format!("{name} set: {text}")))
+}
+
+/// The room does not take what this viewer does.
+pub(crate) fn barred() -> Output {
+    people("Only the operators of this room may do that".to_owned())
+}
+
+/// What was typed cannot be sent.
+pub(crate) fn unsent() -> Output {
+    connection("Not connected: nobody would read that")
+}
+
+/// There is nothing to take back, or to do again.
+pub(crate) fn nothing_to(what: &str) -> Output {
+    Output::Notice { category: Category::Action, text: format!("There is nothing to {what}") }
 }
 
 /// This peer has entered a room.
@@ -75,6 +151,10 @@ fn people(text: String) -> Output {
     Output::Notice { category: Category::People, text }
 }
 
+fn ready(text: String) -> Output {
+    Output::Notice { category: Category::Ready, text }
+}
+
 fn connection(text: &str) -> Output {
     Output::Notice { category: Category::Connection, text: text.to_owned() }
 }
@@ -101,6 +181,7 @@ mod tests {
             speed: 1.1,
             paused: true,
             action: Action::Pause,
+            waits_for: None,
             media: None,
         };
         let text = |output| match output {

@@ -36,6 +36,15 @@ pub enum Output {
     SetPitchCorrection(bool),
     /// Read the position between two readings of the clock and report it.
     ReadPosition,
+    /// Show a line of chat; this viewer's own come back as well.
+    Chat {
+        /// Who says it.
+        name: String,
+        /// One line of plain text.
+        text: String,
+        /// Whether it is this viewer's own.
+        is_own: bool,
+    },
     /// Show the viewer a sentence.
     Notice {
         /// What it is about, so that a viewer can switch kinds off.
@@ -69,6 +78,8 @@ pub enum Category {
     Action,
     /// Somebody opened another file.
     File,
+    /// Somebody is ready to watch, or is not.
+    Ready,
     /// The connection or the clock.
     Connection,
 }

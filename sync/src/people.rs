@@ -145,6 +145,29 @@ impl People {
         }
     }
 
+    /// What the peer's player does; one that is not here is gone.
+    pub(crate) fn condition(&self, id: &str) -> Condition {
+        self.others.get(id).map_or(Condition::Gone, |person| person.presence.condition)
+    }
+
+    /// The first here whose data has run out.
+    pub(crate) fn buffering(&self) -> Option<&str> {
+        let mut here = self.here();
+        here.find(|(_, person)| person.presence.condition == Condition::Buffering)
+            .map(|(id, _)| id.as_str())
+    }
+
+    /// The names of those here who are not ready.
+    pub(crate) fn unready(&self) -> Vec<String> {
+        let unready = self.here().filter(|(_, person)| !person.presence.ready);
+        unready.map(|(id, _)| self.name(id).to_owned()).collect()
+    }
+
+    /// Whether the peer is here and ready.
+    pub(crate) fn is_ready(&self, id: &str) -> bool {
+        self.is_here(id) && self.others.get(id).is_some_and(|person| person.presence.ready)
+    }
+
     /// How long before its time something must be written so that all have it by then, in seconds.
     pub(crate) fn lead_secs(&self, own_path: Option<(f64, f64)>) -> f64 {
         let own = own_path.map_or(USUAL_ROUND_TRIP_SECS, |(round_trip, _)| round_trip) / 2.0;
@@ -169,6 +192,7 @@ impl People {
             id: id.clone(),
             name: self.name(id).to_owned(),
             condition: person.presence.condition,
+            is_ready: person.presence.ready,
             error_ms: person.error_at(now).map(|secs| secs * 1e3),
             round_trip_ms: person.presence.round_trip.map(|secs| secs * 1e3),
         };
@@ -205,6 +229,7 @@ mod tests {
         Presence {
             name: name.to_owned(),
             condition,
+            ready: false,
             file: None,
             round_trip: None,
             jitter: None,

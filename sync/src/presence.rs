@@ -33,6 +33,7 @@ impl Engine {
             return self.own_presence_arrived(json);
         }
         let name = self.people.name(id).to_owned();
+        let was_ready = self.people.is_ready(id);
         let news = match json {
             [] => self.people.forget(id),
             _ => self.people.tell(id, message::read_presence(json)?),
@@ -40,8 +41,12 @@ impl Engine {
         match news {
             _ if !self.membership.is_settled() => {}
             News::Joined => self.out.push_back(notice::joined(self.people.name(id))),
-            News::Left => self.out.push_back(notice::left(&name)),
-            News::Nothing => {}
+            News::Left => self.somebody_left(&name),
+            News::Nothing => {
+                let is_ready = self.people.is_ready(id);
+                let is_news = is_ready != was_ready;
+                self.out.extend(is_news.then(|| notice::readiness(&name, is_ready)));
+            }
         }
         Ok(())
     }
@@ -74,6 +79,7 @@ impl Engine {
         Presence {
             name: self.name.clone(),
             condition,
+            ready: self.is_ready && condition != Condition::Gone,
             file: self.player.file.as_ref().map(Media::of),
             round_trip: path.map(|(round_trip, _)| thousandths(round_trip)),
             jitter: path.map(|(_, jitter)| thousandths(jitter)),
@@ -111,7 +117,7 @@ impl Engine {
                 return;
             }
             let since = *told.outdated_since.get_or_insert(now);
-            if now - since < PRESENCE_LASTS_SECS {
+            if now - since < PRESENCE_LASTS_SECS && fresh.ready == told.presence.ready {
                 return;
             }
         }
@@ -166,6 +172,7 @@ impl Presence {
             (
                 presence.name.clone(),
                 presence.condition,
+                presence.ready,
                 presence.file.clone(),
                 presence.serves_clock.clone(),
             )

@@ -1,5 +1,7 @@
 //! What the engine tells about itself and its peers, for a live table.
 
+use crate::settings::Rules;
+
 /// What a peer's player is doing in the room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -72,6 +74,16 @@ pub struct Status {
     /// Whether the room is paused.
     #[serde(rename = "paused")]
     pub is_paused: bool,
+    /// Whether this viewer is ready to watch.
+    #[serde(rename = "ready")]
+    pub is_ready: bool,
+    /// Whether the room refuses this viewer's deeds, which are its operators' alone.
+    #[serde(rename = "barred")]
+    pub is_barred: bool,
+    /// In how many seconds the room starts, when that lies ahead.
+    pub starts_in: Option<f64>,
+    /// The room's rules.
+    pub rules: Rules,
 }
 
 /// How another peer stands, as it last told.
@@ -83,6 +95,9 @@ pub struct PeerStatus {
     pub name: String,
     /// What its player is doing.
     pub condition: Condition,
+    /// Whether its viewer is ready to watch.
+    #[serde(rename = "ready")]
+    pub is_ready: bool,
     /// Its own error against the room, in milliseconds, when told.
     pub error_ms: Option<f64>,
     /// Its quickest round trip to the clock, in milliseconds, when told.
@@ -110,6 +125,7 @@ mod tests {
             id: "ben".to_owned(),
             name: "Ben".to_owned(),
             condition: Condition::NoFile,
+            is_ready: true,
             error_ms: None,
             round_trip_ms: Some(0.25),
         };
@@ -124,8 +140,9 @@ mod tests {
             concat!(
                 r#"{"connected":false,"condition":"no_file","error_ms":null,"spread_ms":null,"trim":1.0,"#,
                 r#""clock_source":"broker","clock":"","round_trip_ms":null,"clock_error_ms":null,"revision":0,"#,
-                r#""position":null,"speed":1.0,"paused":false,"#,
-                r#""peers":[{"id":"ben","name":"Ben","condition":"no_file","error_ms":null,"round_trip_ms":0.25}]}"#,
+                r#""position":null,"speed":1.0,"paused":false,"ready":false,"barred":false,"starts_in":null,"#,
+                r#""rules":{"start":"anyone","wait":"soft","pause_on_leave":false},"#,
+                r#""peers":[{"id":"ben","name":"Ben","condition":"no_file","ready":true,"error_ms":null,"round_trip_ms":0.25}]}"#,
             )
         );
     }

@@ -25,6 +25,11 @@ impl Timeline {
         self.paused || self.at.is_none()
     }
 
+    /// Whether the room stands only until somebody's data has come.
+    pub(crate) fn is_waiting(&self) -> bool {
+        !self.paused && self.at.is_none()
+    }
+
     /// Whether this one holds against `other`: the higher revision, then the higher peer.
     pub(crate) fn holds_against(&self, other: &Timeline) -> bool {
         (self.revision, self.peer.as_str()) > (other.revision, other.peer.as_str())
@@ -102,6 +107,12 @@ impl Ledger {
         self.held = Some(timeline);
     }
 
+    /// The room refused what this peer wrote.
+    pub(crate) fn forget_written_by(&mut self, id: &str) {
+        self.held = self.held.take().filter(|held| held.peer != id);
+        self.is_room_in_doubt = false;
+    }
+
     /// The room kept no timeline for a peer that came back with one.
     pub(crate) fn doubt(&mut self) {
         self.is_room_in_doubt = self.held.is_some();
@@ -123,6 +134,7 @@ mod tests {
             speed: 2.0,
             paused: false,
             action: Action::Seek,
+            waits_for: None,
             media: None,
         }
     }

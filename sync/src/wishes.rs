@@ -8,6 +8,9 @@ use crate::player::Rest;
 use crate::steering::{SPEED_LAG_SECS, Stage};
 use crate::{Engine, Moment, Output, Position, notice};
 
+/// What frames are taken for when the player does not know, in frames a second.
+const USUAL_FRAME_RATE: f64 = 25.0;
+
 /// A wish that waits for the player.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Wish {
@@ -30,7 +33,9 @@ impl Engine {
         if !self.membership.has_settled() || self.line.is_none() {
             self.membership.wished_early(is_paused, now);
         }
-        if !self.may_act() {
+        if self.refuses_viewer() {
+            self.resist();
+        } else if !self.may_act() {
             self.act_alone();
         } else if is_paused {
             self.pause_where_it_rests();
@@ -41,6 +46,9 @@ impl Engine {
 
     /// The viewer began to seek; the landing is what they wish.
     pub(crate) fn viewer_began_to_seek(&mut self, now: Moment) {
+        if self.refuses_viewer() {
+            return self.resist();
+        }
         if !self.may_act() {
             self.act_alone();
             return self.membership.sought_alone(now);
@@ -72,6 +80,10 @@ impl Engine {
 
     /// The viewer set the speed.
     pub(crate) fn viewer_set_speed(&mut self, reported: f64, now: Moment) {
+        if self.refuses_viewer() {
+            self.resist();
+            return self.apply_speed(now);
+        }
         if !self.may_act() {
             return self.act_alone();
         }
@@ -85,7 +97,10 @@ impl Engine {
 
     /// Pauses the room, or lets it run.
     pub(crate) fn wish_for_pause(&mut self, is_paused: bool, now: Moment) {
-        let Some(line) = self.line.clone().filter(|_| self.may_act_on_room()) else {
+        let Some(line) = self.line_to_act_on() else {
+            if self.refuses_viewer() {
+                return;
+            }
             self.act_alone();
             return self.player.set_pause(is_paused, now, &mut self.out);
         };
@@ -95,6 +110,7 @@ impl Engine {
                 self.pause_where_it_rests();
             }
             (true, false) => self.pause_at_the_line(&line, now),
+            (true, true) if line.is_waiting() => self.pause_at_the_line(&line, now),
             (false, true) => self.resume_room(&line, now),
             _ => {}
         }
@@ -102,15 +118,14 @@ impl Engine {
 
     /// Has the room at a position.
     pub(crate) fn wish_for_position(&mut self, position: f64, now: Moment) {
-        let Some(line) = self.line.clone().filter(|_| self.may_act_on_room()) else { return };
-        let lead = self.lead_secs() + self.people.restart_secs(self.player.restart_secs());
-        let at = self.reference_time(now + lead);
+        let Some(line) = self.line_to_act_on() else { return };
+        let at = self.start_after_seek(&line, now);
         self.write(Timeline { position: position.max(0.0), at, action: Action::Seek, ..line }, now);
     }
 
     /// Has the room play at a speed.
     pub(crate) fn wish_for_speed(&mut self, speed: f64, now: Moment) {
-        let Some(line) = self.line.clone().filter(|_| self.may_act_on_room()) else { return };
+        let Some(line) = self.line_to_act_on() else { return };
         if speed == line.speed || !(0.01..=100.0).contains(&speed) {
             return;
         }
@@ -118,6 +133,28 @@ impl Engine {
         let position = self.line_position(&line, start);
         let at = self.reference_time(start);
         self.write(Timeline { position, at, speed, action: Action::Speed, ..line }, now);
+    }
+
+    /// Has the room stand, and then go so many frames on or back.
+    pub(crate) fn wish_for_step(&mut self, frames: i32, now: Moment) {
+        let Some(line) = self.line_to_act_on() else { return };
+        if !line.paused {
+            return self.wish_for_pause(true, now);
+        }
+        let rate = self.player.file.as_ref().and_then(|file| file.frames_per_second);
+        let step = f64::from(frames) / rate.unwrap_or(USUAL_FRAME_RATE);
+        let position = (line.position + step).max(0.0);
+        let at = self.reference_time(now);
+        self.write(Timeline { position, at, action: Action::Step, ..line }, now);
+    }
+
+    /// Has the room start at a moment that lies ahead.
+    pub(crate) fn wish_for_start(&mut self, start: Moment, now: Moment) {
+        let Some(line) = self.line_to_act_on() else { return };
+        let position = self.line_position(&line, now);
+        let earliest = now + self.lead_secs();
+        let at = self.reference_time(start.max(earliest));
+        self.write(Timeline { paused: false, position, at, action: Action::Resume, ..line }, now);
     }
 
     /// Fulfils a wish once the player rests where it needs to.
@@ -198,8 +235,12 @@ impl Engine {
             peer: self.id.clone(),
             at: line.at.map(message::to_micros),
             position: message::to_micros(line.position),
+            waits_for: line.waits_for.clone().filter(|_| line.is_waiting()),
             ..line
         };
+        if let Some(deed) = self.deed_of(&timeline, now) {
+            self.history.note(deed);
+        }
         self.ledger.write(timeline.clone());
         self.publish_timeline(&timeline);
         self.take_line(timeline, now);
@@ -216,9 +257,30 @@ impl Engine {
         time.map_or(line.position, |time| line.position_at(time))
     }
 
+    /// The line, when a wish may change it; the viewer is told when only operators may.
+    pub(crate) fn line_to_act_on(&mut self) -> Option<Timeline> {
+        if self.refuses_viewer() {
+            self.out.push_back(notice::barred());
+            return None;
+        }
+        self.line.clone().filter(|_| self.may_act_on_room())
+    }
+
+    /// Whether the player follows a room that does not take what its viewer does.
+    fn refuses_viewer(&self) -> bool {
+        self.membership.is_barred() && self.stage != Stage::Free
+    }
+
+    /// Brings the player back to the room that refuses what its viewer did.
+    fn resist(&mut self) {
+        self.out.push_back(notice::barred());
+        self.stage = Stage::Preparing { attempts: 0 };
+    }
+
     /// Whether what the viewer does is done to the room.
     fn may_act(&self) -> bool {
         self.membership.is_settled()
+            && !self.membership.is_barred()
             && self.membership.may_follow()
             && self.clock.reference().is_some()
     }
@@ -241,6 +303,7 @@ impl Engine {
     }
 
     fn pause_where_it_rests(&mut self) {
+        self.viewer_is_off();
         if self.may_act_on_room() && self.line.as_ref().is_some_and(|line| !line.is_still()) {
             self.wish = Some(Wish::Pause);
         }
@@ -267,11 +330,14 @@ impl Engine {
     }
 
     fn resume_room(&mut self, line: &Timeline, now: Moment) {
+        if self.is_start_postponed() {
+            return;
+        }
         let at = self.reference_time(now + self.lead_secs());
         self.write(Timeline { paused: false, at, action: Action::Resume, ..line.clone() }, now);
     }
 
-    fn pause_at_the_line(&mut self, line: &Timeline, now: Moment) {
+    pub(crate) fn pause_at_the_line(&mut self, line: &Timeline, now: Moment) {
         let position = self.line_position(line, now);
         let at = self.reference_time(now);
         self.write(
@@ -297,10 +363,9 @@ impl Engine {
                 self.write(paused, now);
             }
             Wish::Seek { is_still, .. } => {
-                let lead = self.lead_secs() + self.people.restart_secs(self.player.restart_secs());
-                let at = self.reference_time(now + lead);
+                let at = self.start_after_seek(&line, now);
                 let sought = Timeline {
-                    paused: is_still,
+                    paused: is_still && !line.is_waiting(),
                     position: rest.shown,
                     at,
                     action: Action::Seek,
@@ -324,6 +389,7 @@ impl Engine {
             speed: self.player.speed.speed(),
             paused: is_paused,
             action: Action::File,
+            waits_for: None,
             media: Some(Media::of(file)),
         };
         self.membership.has_followed = true;
@@ -340,7 +406,20 @@ impl Engine {
         }
     }
 
-    fn lead_secs(&self) -> f64 {
+    /// When the room goes on after a seek: once all have landed, and not before a start that was set for later; a room that
+    /// waits for somebody's data goes on waiting.
+    fn start_after_seek(&self, line: &Timeline, now: Moment) -> Option<f64> {
+        if line.is_waiting() {
+            return None;
+        }
+        let lead = self.lead_secs() + self.people.restart_secs(self.player.restart_secs());
+        let start = now + lead;
+        let planned = line.at.filter(|_| !line.paused);
+        let planned = planned.and_then(|at| self.clock.moment_of(&line.clock, at));
+        self.reference_time(planned.map_or(start, |planned| planned.max(start)))
+    }
+
+    pub(crate) fn lead_secs(&self) -> f64 {
         self.people.lead_secs(self.clock.path())
     }
 }

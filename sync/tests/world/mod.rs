@@ -77,6 +77,10 @@ pub(crate) enum Event {
         peer: usize,
         lost: f64,
     },
+    Starves {
+        peer: usize,
+        is_starved: bool,
+    },
     Acts {
         peer: usize,
         deed: Deed,
@@ -88,6 +92,11 @@ pub(crate) enum Event {
 pub(crate) enum Packet {
     Publish(Message),
     Acknowledge(u64),
+    /// The broker does not take that from this peer.
+    Refused {
+        number: u64,
+        channel: String,
+    },
     Question {
         channel: &'static str,
         correlation: Vec<u8>,
@@ -115,8 +124,15 @@ pub(crate) enum Deed {
     TogglePause,
     Seek(f64),
     SetSpeed(f64),
-    /// Through a key of the plugin's own.
+    /// Through keys of the plugin's own.
     WishPause(bool),
+    WishStart(f64),
+    Step(i32),
+    Undo,
+    Redo,
+    Ready(bool),
+    Rule(&'static str, &'static str),
+    Say,
 }
 
 /// One peer: engine, player, clock and connection.
@@ -297,6 +313,7 @@ impl World {
             }
             Event::BrokerStarts => self.broker.start(&mut self.dice),
             Event::Stumbles { peer, lost } => self.peers[peer].player.stumble(lost, self.now),
+            Event::Starves { peer, is_starved } => self.starves(peer, is_starved),
             Event::Acts { peer, deed } => self.acts(peer, deed),
         }
     }
@@ -363,7 +380,7 @@ impl World {
             }
             Output::SetPitchCorrection(is_on) => self.peers[peer].keeps_pitch = is_on,
             Output::ReadPosition => self.read_position(peer),
-            Output::Notice { .. } => {}
+            Output::Notice { .. } | Output::Chat { .. } => {}
         }
     }
 
@@ -451,7 +468,24 @@ impl World {
             Deed::WishPause(is_paused) => {
                 self.tell(peer, |engine, now| engine.wish_pause(is_paused, now));
             }
+            Deed::WishStart(secs) => {
+                self.tell(peer, |engine, now| engine.wish_start(now + secs, now));
+            }
+            Deed::Step(frames) => self.tell(peer, |engine, now| engine.wish_step(frames, now)),
+            Deed::Undo => self.tell(peer, Engine::wish_undo),
+            Deed::Redo => self.tell(peer, Engine::wish_redo),
+            Deed::Ready(is_ready) => self.tell(peer, |engine, now| engine.set_ready(is_ready, now)),
+            Deed::Rule(rule, value) => self.tell(peer, |engine, now| {
+                let rules = engine.rules().with(rule, value).expect("a rule of the protocol");
+                engine.wish_rules(rules, now);
+            }),
+            Deed::Say => self.tell(peer, |engine, now| engine.say("hello", now)),
         }
+    }
+
+    fn starves(&mut self, peer: usize, is_starved: bool) {
+        self.peers[peer].player.starve(is_starved, self.now);
+        self.tell(peer, |engine, now| engine.buffering(is_starved, now));
     }
 
     fn joins(&mut self, peer: usize) {
@@ -612,6 +646,11 @@ impl World {
             return;
         }
         match packet {
+            Packet::Publish(message) if !self.broker.takes(peer, &message) => {
+                let channel = message.channel;
+                let number = message.number.unwrap_or_default();
+                self.send_down(peer, Packet::Refused { number, channel });
+            }
             Packet::Publish(message) => {
                 if let Some(number) = message.number {
                     self.send_down(peer, Packet::Acknowledge(number));
@@ -633,7 +672,16 @@ impl World {
                 }
             }
             Packet::Answer { to, .. } => self.send_down(to, packet),
+            Packet::Refused { channel, .. } => self.send_retained(peer, &channel),
             Packet::Ready => {}
+        }
+    }
+
+    fn send_retained(&mut self, peer: usize, channel: &str) {
+        if let Some(json) = self.broker.retained.get(channel).cloned() {
+            let channel = channel.to_owned();
+            let message = Message { channel, json, is_retained: true, number: None };
+            self.send_down(peer, Packet::Publish(message));
         }
     }
 
@@ -672,6 +720,12 @@ impl World {
                         .clock_answer(&correlation, json.as_bytes(), now, now)
                         .expect("answers are well formed");
                 });
+            }
+            Packet::Refused { number, channel } => {
+                self.peers[peer].unacknowledged.retain(|message| message.number != Some(number));
+                self.tell(peer, |engine, now| engine.refused(&channel, now));
+                // The shell subscribes anew.
+                self.send_up(peer, Packet::Refused { number, channel });
             }
             Packet::Ready => self.tell(peer, Engine::connected),
         }

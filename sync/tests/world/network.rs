@@ -69,6 +69,8 @@ pub(crate) struct Broker {
     pub(crate) clock_offset: f64,
     pub(crate) retained: BTreeMap<String, String>,
     pub(crate) sessions: BTreeMap<usize, Session>,
+    /// Who alone may write the timeline and the rules; nobody named: everybody.
+    pub(crate) operators: Vec<usize>,
     numbers: u64,
 }
 
@@ -76,7 +78,15 @@ impl Broker {
     pub(crate) fn new(has_clock: bool, clock_offset: f64) -> Broker {
         let clock = has_clock.then(|| "broker-1".to_owned());
         let sessions = BTreeMap::new();
-        Broker { is_up: true, clock, clock_offset, retained: BTreeMap::new(), sessions, numbers: 0 }
+        Broker {
+            is_up: true,
+            clock,
+            clock_offset,
+            retained: BTreeMap::new(),
+            sessions,
+            operators: Vec::new(),
+            numbers: 0,
+        }
     }
 
     pub(crate) fn time(&self, now: f64) -> f64 {
@@ -102,6 +112,12 @@ impl Broker {
             self.clock = Some(format!("broker-{:x}", dice.bits()));
             self.clock_offset += dice.between(-0.5, 0.5);
         }
+    }
+
+    /// Whether this peer may write there.
+    pub(crate) fn takes(&self, from: usize, message: &Message) -> bool {
+        let is_operators = ["timeline", "settings"].contains(&message.channel.as_str());
+        !is_operators || self.operators.is_empty() || self.operators.contains(&from)
     }
 
     /// Takes a message in: keeps it if retained, and says what goes to whom.

@@ -42,7 +42,11 @@ pub(crate) fn world_of(seed: u64, has_drift_control: bool) -> (World, Plan) {
         half_asymmetry: half_asymmetry(&world.peers),
         faults: Vec::new(),
     };
+    if dice.chance(0.2) {
+        world.broker.operators = (0..=dice.below(peers)).map(|_| dice.below(peers)).collect();
+    }
     plan_joins(&mut world, peers, &mut dice);
+    plan_rules(&mut world, peers, &mut dice);
     plan_deeds(&mut world, peers, &mut dice);
     plan_faults(&mut world, &mut plan, &mut dice);
     plan_last_deed(&mut world, &mut plan, &mut dice);
@@ -113,22 +117,45 @@ fn plan_deeds(world: &mut World, peers: usize, dice: &mut Dice) {
     }
 }
 
+/// Somebody, if anybody at all, sets the rules early on.
+fn plan_rules(world: &mut World, peers: usize, dice: &mut Dice) {
+    let rules: [(&str, &[&str]); 3] = [
+        ("start", &["anyone", "all_ready"]),
+        ("wait", &["none", "soft", "all"]),
+        ("pause_on_leave", &["yes", "no"]),
+    ];
+    for (rule, values) in rules {
+        if dice.chance(0.5) {
+            continue;
+        }
+        let deed = Deed::Rule(rule, values[dice.below(values.len())]);
+        world.plan(dice.between(3.0, 8.0), Event::Acts { peer: dice.below(peers), deed });
+    }
+}
+
 fn any_deed(dice: &mut Dice) -> Deed {
-    match dice.below(8) {
+    match dice.below(14) {
         0..=3 => Deed::TogglePause,
         4..=5 => Deed::Seek(dice.between(0.0, 6_000.0)),
         6 => Deed::SetSpeed([0.9, 1.0, 1.1, 1.25, 1.5][dice.below(5)]),
-        _ => Deed::WishPause(dice.chance(0.3)),
+        7 => Deed::WishPause(dice.chance(0.3)),
+        8 => Deed::WishStart(dice.between(0.0, 6.0)),
+        9 => Deed::Step([-1, 1, 5][dice.below(3)]),
+        10 => Deed::Undo,
+        11 => Deed::Redo,
+        12 => Deed::Ready(dice.chance(0.7)),
+        _ => Deed::Say,
     }
 }
 
 fn plan_faults(world: &mut World, plan: &mut Plan, dice: &mut Dice) {
     for _ in 0..dice.below(5) {
         let at = dice.between(FAULT_SECS.0, FAULT_SECS.1);
-        let ends = match dice.below(5) {
+        let ends = match dice.below(6) {
             0 => plan_loss(world, plan.peers, at, dice),
             1 => plan_partition(world, plan.peers, at, dice),
             2 => plan_restart(world, at, dice),
+            3 => plan_drought(world, plan.peers, at, dice),
             _ => plan_stumble(world, plan.peers, at, dice),
         };
         plan.faults.push(format!("{} at {at:.2} until {:.2}", ends.0, ends.1));
@@ -164,6 +191,14 @@ fn plan_restart(world: &mut World, at: f64, dice: &mut Dice) -> (&'static str, f
     let keeps_state = dice.chance(0.7);
     world.plan(at, Event::BrokerStops { for_secs, keeps_state });
     ("restart", at + for_secs)
+}
+
+/// A player's data runs out and comes again.
+fn plan_drought(world: &mut World, peers: usize, at: f64, dice: &mut Dice) -> (&'static str, f64) {
+    let (peer, until) = (dice.below(peers), at + dice.between(0.2, 8.0));
+    world.plan(at, Event::Starves { peer, is_starved: true });
+    world.plan(until, Event::Starves { peer, is_starved: false });
+    ("drought", until)
 }
 
 /// A player loses time: a stopped process, a slow disk.

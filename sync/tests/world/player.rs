@@ -40,6 +40,8 @@ pub(crate) struct VirtualPlayer {
     wrong_until: f64,
     wrong_by: f64,
     pub(crate) is_paused: bool,
+    /// Its data has run out.
+    is_starved: bool,
     /// Sound stops at this time after a pause, or begins at it after an unpause.
     moves_from: f64,
     stops_at: Option<f64>,
@@ -73,6 +75,7 @@ impl VirtualPlayer {
             wrong_until: 0.0,
             wrong_by: 0.0,
             is_paused: true,
+            is_starved: false,
             moves_from: 0.0,
             stops_at: None,
             seek: None,
@@ -173,6 +176,12 @@ impl VirtualPlayer {
         }
     }
 
+    /// Its data has run out, or has come.
+    pub(crate) fn starve(&mut self, is_starved: bool, now: f64) {
+        self.advance(now);
+        self.is_starved = is_starved;
+    }
+
     /// What it says about its position.
     pub(crate) fn read(&mut self, now: f64) -> Position {
         self.advance(now);
@@ -211,7 +220,8 @@ impl VirtualPlayer {
     fn move_until(&mut self, now: f64) {
         let from = self.since.max(self.moves_from);
         let until = self.stops_at.map_or(now, |stop| stop.min(now));
-        let is_moving = self.seek.is_none() && (!self.is_paused || self.stops_at.is_some());
+        let is_moving =
+            !self.is_starved && self.seek.is_none() && (!self.is_paused || self.stops_at.is_some());
         if is_moving && until > from {
             self.position += (until - from) * self.speed * self.card;
         }
