@@ -9,7 +9,7 @@ FILE    ?=
 SECONDS ?=
 PLAYERS ?= 2
 
-.PHONY: help build plugin demo test simulate mutants update clean
+.PHONY: help build plugin demo test bench-rooms simulate mutants update clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,12 @@ test: deps-test build ## test everything, after installing what that needs
 	$(CARGO) test --workspace
 	$(CARGO) test --workspace --test real_players -- --include-ignored
 	$(MAKE) --no-print-directory interop-quick
+
+bench-rooms: deps-demo build ## measure real players in rooms, write docs/accuracy.md [ROOMS=two,slow QUICK=--quick]
+	@.ci/install mosquitto syncplay
+	$(CARGO) build --release -p rooms
+	python3 bench/rooms/accuracy.py --room $(BUILT)/room --broker $(BUILT)/mqtt-broker \
+	    --clips $(TARGET)/clips --out $(TARGET)/accuracy $(if $(ROOMS),--only $(ROOMS)) $(QUICK)
 
 simulate: ## simulate rooms and brokers for long [SEEDS=10000]
 	SEEDS=$(or $(SEEDS),10000) $(CARGO) test --release -p playsync -p mqtt-broker \
@@ -64,6 +70,9 @@ PLUGIN_FOLDER = $(DESTDIR)$(PREFIX)/lib/mpv-playsync
 install-plugin: plugin
 	install -D -m 755 -s mpv-plugin/playsync.so $(PLUGIN_FOLDER)/playsync.so
 	install -D -m 755 -s $(BUILT)/libmqtt.so.0 $(PLUGIN_FOLDER)/libmqtt.so.0
+	install -D -m 755 -s mpv-plugin/playsync $(PLUGIN_FOLDER)/playsync
+	install -d $(DESTDIR)$(PREFIX)/bin
+	ln -sf ../lib/mpv-playsync/playsync $(DESTDIR)$(PREFIX)/bin/playsync
 
 clean: ## remove what was built
 	$(CARGO) clean

@@ -68,6 +68,33 @@ static bool set_switch(const struct reader *reader, const char *key,
     return refuse(reader, key, value, "it is yes or no");
 }
 
+/* `yes`, `no`, or the kinds that are wanted. */
+static bool set_notices(const struct reader *reader, const char *value)
+{
+    static const char *const KINDS[OPTION_CATEGORIES] = {
+        NULL, "people", "action", "file", "connection", "ready"};
+    bool *shows = reader->options->shows_notices;
+    bool is_all = strcmp(value, "yes") == 0;
+    bool is_none = strcmp(value, "no") == 0;
+    for (size_t i = 0; i < OPTION_CATEGORIES; i++)
+        shows[i] = is_all;
+    while (!is_all && !is_none && value[0] != '\0') {
+        size_t length = strcspn(value, "+");
+        size_t kind = 1;
+        while (kind < OPTION_CATEGORIES &&
+               (strlen(KINDS[kind]) != length ||
+                strncmp(KINDS[kind], value, length) != 0))
+            kind++;
+        if (kind == OPTION_CATEGORIES)
+            return refuse(reader, "notices", value,
+                          "it is yes, no, or some of people, action, file, "
+                          "connection and ready, as in people+ready");
+        shows[kind] = true;
+        value += length + (value[length] == '+');
+    }
+    return true;
+}
+
 static bool set(const struct reader *reader, const char *key, const char *value)
 {
     struct options *options = reader->options;
@@ -84,7 +111,7 @@ static bool set(const struct reader *reader, const char *key, const char *value)
     if (strcmp(key, "drift-control") == 0)
         return set_switch(reader, key, value, &options->has_drift_control);
     if (strcmp(key, "notices") == 0)
-        return set_switch(reader, key, value, &options->shows_notices);
+        return set_notices(reader, value);
     return refuse(reader, key, value, "there is no such option");
 }
 
@@ -176,7 +203,7 @@ bool options_read(struct options *options, mpv_handle *mpv, char *error,
 {
     *options = (struct options){
         .has_drift_control = true,
-        .shows_notices = true,
+        .shows_notices = {true, true, true, true, true, true},
     };
     struct reader reader = {options, error, error_size};
     if (!read_file(&reader, mpv) || !read_script_opts(&reader, mpv))

@@ -6,6 +6,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* As many as playsync's categories of notices, which begin with 1. */
+enum { OPTION_CATEGORIES = 6 };
+
 enum { OPTION_SIZE = 1024, ROOM_SIZE = 129, NAME_SIZE = 65 };
 
 struct options {
@@ -15,7 +18,7 @@ struct options {
     char name[NAME_SIZE];
     double offset; /* seconds by which the sound of this device is late */
     bool has_drift_control;
-    bool shows_notices;
+    bool shows_notices[OPTION_CATEGORIES];
 };
 
 /* Reads `~~/script-opts/playsync.conf`, then the script-opts, which win. False

@@ -7,8 +7,12 @@
  * Nothing here decides anything about the room, and nothing here waits for the
  * network: mpv cannot quit before this thread returns. */
 #include "clock.h"
+#include "commands.h"
+#include "feed.h"
+#include "input.h"
+#include "keys.h"
 #include "options.h"
-#include "osd.h"
+#include "panel.h"
 #include "player.h"
 #include "room.h"
 
@@ -32,6 +36,10 @@ struct plugin {
     struct options options;
     struct player player;
     struct room room;
+    struct feed feed;
+    struct input input;
+    struct panel panel;
+    bool has_keys;
     playsync *engine; /* NULL outside of a room */
     int64_t slept;    /* nanoseconds, since the machine started */
 };
@@ -63,7 +71,7 @@ static bool open_room(struct plugin *plugin, char *error, size_t error_size)
                  options->name);
         return false;
     }
-    if (room_open(&plugin->room, plugin->mpv, plugin->engine, options, peer_id,
+    if (room_open(&plugin->room, &plugin->feed, plugin->engine, options, peer_id,
                   error, error_size))
         return true;
     playsync_free(plugin->engine);
@@ -75,16 +83,21 @@ static void join(struct plugin *plugin)
 {
     char error[ERROR_SIZE];
     if (!options_read(&plugin->options, plugin->mpv, error, sizeof error)) {
-        osd_tell(plugin->mpv, error);
+        feed_tell(&plugin->feed, error);
         return;
     }
     if (plugin->options.url[0] == '\0')
         return;
     if (!open_room(plugin, error, sizeof error)) {
-        osd_tell(plugin->mpv, error);
+        feed_tell(&plugin->feed, error);
         return;
     }
     player_enter(&plugin->player, plugin->engine);
+    plugin->panel.room = plugin->options.room;
+    plugin->panel.name = plugin->options.name;
+    if (!plugin->has_keys)
+        keys_bind(plugin->mpv);
+    plugin->has_keys = true;
 }
 
 static void perform(struct plugin *plugin);
@@ -96,12 +109,13 @@ static void leave(struct plugin *plugin)
     playsync_leave(plugin->engine, clock_now());
     perform(plugin);
     player_leave(&plugin->player);
+    panel_close(&plugin->panel);
     room_close(&plugin->room);
     playsync_free(plugin->engine);
     plugin->engine = NULL;
 }
 
-/* ---- What others ask over mpv's script messages -------------------------- */
+/* ---- What the viewer asks, by keys, messages and in writing -------------- */
 
 static void tell_status(struct plugin *plugin)
 {
@@ -111,16 +125,107 @@ static void tell_status(struct plugin *plugin)
     mpv_command_async(plugin->mpv, 0, command);
 }
 
-static void handle_message(struct plugin *plugin,
-                           const mpv_event_client_message *message)
+static void write_line(struct plugin *plugin)
 {
-    const char *word = message->num_args > 0 ? message->args[0] : "";
+    feed_hold(&plugin->feed, true);
+    input_begin(&plugin->input);
+}
+
+static void help(struct plugin *plugin)
+{
+    feed_tell(&plugin->feed, "c write   h who is here   k menu   y ready   "
+                             "Ctrl+z, Ctrl+y undo, redo   . , frame by frame");
+}
+
+static void run(struct plugin *plugin, int count, const char *const *words)
+{
+    const char *word = words[0];
     if (strcmp(word, "status") == 0)
         tell_status(plugin);
     else if (strcmp(word, "leave") == 0)
         leave(plugin);
     else if (strcmp(word, "join") == 0 && plugin->engine == NULL)
         join(plugin);
+    else if (strcmp(word, "chat") == 0)
+        write_line(plugin);
+    else if (strcmp(word, "people") == 0)
+        panel_toggle(&plugin->panel, PANEL_PEOPLE, plugin->engine);
+    else if (strcmp(word, "menu") == 0)
+        panel_toggle(&plugin->panel, PANEL_MENU, plugin->engine);
+    else if (strcmp(word, "help") == 0)
+        help(plugin);
+    else if (!command_run(plugin->engine, &plugin->feed, count, words)) {
+        char line[128];
+        snprintf(line, sizeof line, "There is no command %.64s", word);
+        feed_tell(&plugin->feed, line);
+    }
+}
+
+/* Words are what stands between spaces. */
+static void run_line(struct plugin *plugin, const char *line)
+{
+    char copy[INPUT_SIZE];
+    snprintf(copy, sizeof copy, "%s", line);
+    const char *words[COMMAND_WORDS_MAX];
+    int count = 0;
+    char *rest = NULL;
+    for (char *word = strtok_r(copy, " ", &rest);
+         word != NULL && count < COMMAND_WORDS_MAX;
+         word = strtok_r(NULL, " ", &rest))
+        words[count++] = word;
+    if (count > 0)
+        run(plugin, count, words);
+}
+
+static void send_line(struct plugin *plugin)
+{
+    char line[INPUT_SIZE];
+    snprintf(line, sizeof line, "%s", plugin->input.line);
+    input_take(&plugin->input);
+    if (line[0] == '/')
+        run_line(plugin, line + 1);
+    else if (plugin->engine == NULL && line[0] != '\0')
+        feed_tell(&plugin->feed, "You are in no room");
+    else
+        playsync_say(plugin->engine, line, clock_now());
+}
+
+/* `state` begins with d or p for a key that goes down, r for one held. */
+static void key_pressed(struct plugin *plugin, const char *binding,
+                        const char *state, const char *typed)
+{
+    if (state[0] == 'u')
+        return;
+    if (strncmp(binding, "input-", 6) == 0) {
+        bool is_finished = input_key(&plugin->input, binding, typed);
+        if (!plugin->input.is_open)
+            feed_hold(&plugin->feed, false);
+        if (is_finished)
+            send_line(plugin);
+    } else if (strncmp(binding, "menu-", 5) == 0) {
+        const char *command =
+            panel_key(&plugin->panel, binding, plugin->engine);
+        if (command != NULL)
+            run_line(plugin, command);
+    } else if (state[0] != 'r' || strncmp(binding, "step", 4) == 0) {
+        run(plugin, 1, &binding);
+    }
+}
+
+static void handle_message(struct plugin *plugin,
+                           const mpv_event_client_message *message)
+{
+    int count = message->num_args;
+    const char *const *words = (const char *const *)message->args;
+    if (count == 0)
+        return;
+    if (strcmp(words[0], "key-binding") == 0) {
+        if (count >= 3)
+            key_pressed(plugin, words[1], words[2],
+                        count >= 5 ? words[4] : NULL);
+    } else {
+        run(plugin, count, words);
+    }
 }
 
 /* ---- One turn of the loop ------------------------------------------------ */
@@ -152,6 +257,11 @@ static void notice_sleep(struct plugin *plugin)
     plugin->slept = slept;
 }
 
+static bool is_wanted(const struct options *options, int category)
+{
+    return category < OPTION_CATEGORIES && options->shows_notices[category];
+}
+
 static void perform(struct plugin *plugin)
 {
     playsync_output output;
@@ -159,21 +269,43 @@ static void perform(struct plugin *plugin)
         if (player_perform(&plugin->player, &output) ||
             room_perform(&plugin->room, &output))
             continue;
-        if (output.kind == PLAYSYNC_NOTICE && plugin->options.shows_notices)
-            osd_tell(plugin->mpv, output.text);
+        if (output.kind == PLAYSYNC_CHAT)
+            feed_chat(&plugin->feed, output.name, output.text, output.on);
+        else if (output.kind == PLAYSYNC_NOTICE &&
+                 is_wanted(&plugin->options, output.category))
+            feed_tell(&plugin->feed, output.text);
     }
 }
 
-static void turn_engine(struct plugin *plugin)
+static void turn(struct plugin *plugin)
 {
+    feed_handle_timeout(&plugin->feed);
+    panel_handle_timeout(&plugin->panel, plugin->engine);
+    if (plugin->engine == NULL)
+        return;
     notice_sleep(plugin);
     room_drain(&plugin->room);
     int status = playsync_handle_timeout(plugin->engine, clock_now());
     perform(plugin);
     if (status == PLAYSYNC_E_INTERNAL) {
-        osd_tell(plugin->mpv, "Leaving the room: the plugin has a defect");
+        feed_tell(&plugin->feed, "Leaving the room: the plugin has a defect");
         leave(plugin);
     }
+}
+
+static int64_t earlier(int64_t one, int64_t other)
+{
+    return one < other ? one : other;
+}
+
+/* INT64_MAX: nothing is due. */
+static int64_t next_deadline(const struct plugin *plugin)
+{
+    int64_t drawing = earlier(feed_next_timeout(&plugin->feed),
+                              panel_next_timeout(&plugin->panel));
+    return plugin->engine == NULL
+               ? drawing
+               : earlier(drawing, playsync_next_timeout(plugin->engine));
 }
 
 /* Sleeps until mpv, the network or the engine's deadline wants a turn. */
@@ -183,16 +315,13 @@ static void wait_for_work(const struct plugin *plugin)
         {.fd = plugin->wakeup_fd, .events = POLLIN},
         {.fd = room_fd(&plugin->room), .events = POLLIN},
     };
+    int64_t deadline = next_deadline(plugin);
+    bool has_deadline = deadline != INT64_MAX;
+    int64_t ns = has_deadline ? deadline - clock_now() : 0;
     struct timespec left = {0};
-    bool has_deadline = false;
-    if (plugin->engine != NULL) {
-        int64_t deadline = playsync_next_timeout(plugin->engine);
-        has_deadline = deadline != INT64_MAX;
-        int64_t ns = has_deadline ? deadline - clock_now() : 0;
-        if (ns > 0) {
-            left.tv_sec = ns / 1000000000;
-            left.tv_nsec = ns % 1000000000;
-        }
+    if (ns > 0) {
+        left.tv_sec = ns / 1000000000;
+        left.tv_nsec = ns % 1000000000;
     }
     ppoll(fds, 2, has_deadline ? &left : NULL, NULL);
     eventfd_t wakeups;
@@ -217,6 +346,9 @@ static bool open_plugin(struct plugin *plugin, mpv_handle *mpv)
         return false;
     plugin->slept = clock_read(CLOCK_BOOTTIME) - clock_now();
     mpv_set_wakeup_callback(mpv, wake_up, plugin);
+    feed_open(&plugin->feed, mpv);
+    input_open(&plugin->input, mpv);
+    panel_open(&plugin->panel, mpv);
     player_open(&plugin->player, mpv);
     join(plugin);
     return true;
@@ -238,8 +370,7 @@ int mpv_open_cplugin(mpv_handle *mpv)
     if (!open_plugin(&plugin, mpv))
         return -1;
     while (drain_player(&plugin)) {
-        if (plugin.engine != NULL)
-            turn_engine(&plugin);
+        turn(&plugin);
         wait_for_work(&plugin);
     }
     close_plugin(&plugin);

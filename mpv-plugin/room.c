@@ -7,6 +7,7 @@
 #include "room.h"
 
 #include "clock.h"
+#include "feed.h"
 #include "osd.h"
 
 #include <stdio.h>
@@ -82,11 +83,11 @@ static bool connect_with(struct room *room, const mqtt_options *mqtt,
     return say_why(error, error_size, "Cannot join the room");
 }
 
-bool room_open(struct room *room, mpv_handle *mpv, playsync *engine,
+bool room_open(struct room *room, struct feed *feed, playsync *engine,
                const struct options *options, const char *peer_id, char *error,
                size_t error_size)
 {
-    *room = (struct room){.mpv = mpv, .engine = engine};
+    *room = (struct room){.mpv = feed->mpv, .feed = feed, .engine = engine};
     snprintf(room->prefix, PREFIX_SIZE, "playsync/1/%s/", options->room);
     snprintf(room->answer_topic, TOPIC_SIZE, "playsync/1/%s/answer/%s",
              options->room, peer_id);
@@ -138,7 +139,7 @@ static void tell(struct room *room, const char *what, const char *why)
 {
     char line[LINE_SIZE];
     snprintf(line, sizeof line, "%s: %s", what, why);
-    osd_tell(room->mpv, line);
+    feed_tell(room->feed, line);
 }
 
 /* Subscribing anew at each connection brings the retained state again, which
@@ -147,13 +148,17 @@ static void connected(struct room *room)
 {
     room->told_failure = false;
     room->told_malformed = false;
-    char topics[3][TOPIC_SIZE];
-    topic_of(room, "timeline", topics[0]);
-    topic_of(room, "peer/#", topics[1]);
-    topic_of(room, CLOCK, topics[2]);
-    const char *filters[] = {topics[0], topics[1], topics[2],
-                             room->answer_topic};
-    if (mqtt_client_subscribe_many(room->client, filters, 4, 1,
+    static const char *const CHANNELS[] = {"settings", "timeline", "peer/#",
+                                           "chat/#", CLOCK};
+    enum { COUNT = sizeof CHANNELS / sizeof CHANNELS[0] };
+    char topics[COUNT][TOPIC_SIZE];
+    const char *filters[COUNT + 1];
+    for (size_t i = 0; i < COUNT; i++) {
+        topic_of(room, CHANNELS[i], topics[i]);
+        filters[i] = topics[i];
+    }
+    filters[COUNT] = room->answer_topic;
+    if (mqtt_client_subscribe_many(room->client, filters, COUNT + 1, 1,
                                    MQTT_SUB_NO_LOCAL | MQTT_SUB_ONCE, NULL,
                                    NULL, NULL, &room->subscribing) != MQTT_OK)
         tell(room, "Cannot join the room", mqtt_last_error());
@@ -252,6 +257,36 @@ static void message_came(struct room *room, const mqtt_msg *message)
         channel_message_came(room, channel, message);
 }
 
+/* Channels that only some may write to; a message refers to its own by a
+ * pointer to it, which the library keeps for us. */
+static const char *const GUARDED[] = {"timeline", "settings", "chat"};
+
+static const char *guarded(const char *channel)
+{
+    for (size_t i = 0; i < sizeof GUARDED / sizeof GUARDED[0]; i++)
+        if (strncmp(channel, GUARDED[i], strlen(GUARDED[i])) == 0)
+            return GUARDED[i];
+    return NULL;
+}
+
+/* What the room keeps comes again with a new subscription, and counts. */
+static void refused(struct room *room, const mqtt_event *event)
+{
+    const char *channel = mqtt_event_user_data(event);
+    if (channel == NULL || mqtt_event_reason(event) != MQTT_RC_NOT_AUTHORIZED) {
+        tell(room, "The broker refused a message", mqtt_event_message(event));
+        return;
+    }
+    playsync_refused(room->engine, channel, clock_now());
+    char topic[TOPIC_SIZE];
+    topic_of(room, channel, topic);
+    if (channel != GUARDED[2] &&
+        mqtt_client_subscribe(room->client, topic, 1,
+                              MQTT_SUB_NO_LOCAL | MQTT_SUB_ONCE, NULL, NULL,
+                              NULL) != MQTT_OK)
+        osd_log(room->mpv, mqtt_last_error());
+}
+
 /* The stamp of a question's write comes with the end of its operation. */
 static void published(struct room *room, const mqtt_event *event)
 {
@@ -266,7 +301,7 @@ static void published(struct room *room, const mqtt_event *event)
         return;
     }
     if (mqtt_event_status(event) == MQTT_E_REFUSED)
-        tell(room, "The broker refused a message", mqtt_event_message(event));
+        refused(room, event);
 }
 
 static void handle(struct room *room, const mqtt_event *event)
@@ -310,6 +345,7 @@ void room_drain(struct room *room)
 static void publish(struct room *room, const playsync_output *output)
 {
     mqtt_msg *message = message_of(room, output);
+    mqtt_msg_set_user_data(message, (void *)guarded(output->channel));
     if (mqtt_client_publish_msg(room->client, message, NULL) != MQTT_OK)
         osd_log(room->mpv, mqtt_last_error());
     mqtt_msg_unref(message);

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "feed.h"
 #include "options.h"
 
 enum {
@@ -27,6 +28,7 @@ struct question {
 
 struct room {
     mpv_handle *mpv;
+    struct feed *feed;
     playsync *engine;
     mqtt_client *client; /* NULL outside of a room */
     char prefix[PREFIX_SIZE];
@@ -40,7 +42,7 @@ struct room {
 
 /* Begins to connect; never waits. False with a sentence in `error` when the
  * options cannot be used. */
-bool room_open(struct room *room, mpv_handle *mpv, playsync *engine,
+bool room_open(struct room *room, struct feed *feed, playsync *engine,
                const struct options *options, const char *peer_id, char *error,
                size_t error_size);
 

@@ -111,10 +111,10 @@ impl Engine {
         counts.chain(dues).min().unwrap_or(Moment::NEVER)
     }
 
-    /// Somebody left, or was lost.
-    pub(crate) fn somebody_left(&mut self, name: &str) {
+    /// Somebody left, or was lost. A remote control that goes leaves no empty seat.
+    pub(crate) fn somebody_left(&mut self, name: &str, was_watching: bool) {
         self.out.push_back(notice::left(name));
-        self.duties.has_somebody_left = self.settings.rules.pause_on_leave;
+        self.duties.has_somebody_left |= was_watching && self.settings.rules.pause_on_leave;
     }
 
     /// The viewer is ready to watch, or is not.

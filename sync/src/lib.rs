@@ -54,6 +54,8 @@ mod people;
 mod player;
 mod presence;
 mod room_clock;
+#[cfg(test)]
+mod schema;
 mod settings;
 mod status;
 mod steering;

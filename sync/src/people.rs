@@ -150,6 +150,12 @@ impl People {
         self.others.get(id).map_or(Condition::Gone, |person| person.presence.condition)
     }
 
+    /// Whether the peer is here with the room's film open.
+    pub(crate) fn is_watching(&self, id: &str) -> bool {
+        use Condition::{Gone, NoFile, OtherFile};
+        !matches!(self.condition(id), Gone | NoFile | OtherFile)
+    }
+
     /// The first here whose data has run out.
     pub(crate) fn buffering(&self) -> Option<&str> {
         let mut here = self.here();

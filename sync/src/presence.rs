@@ -34,6 +34,7 @@ impl Engine {
         }
         let name = self.people.name(id).to_owned();
         let was_ready = self.people.is_ready(id);
+        let was_watching = self.people.is_watching(id);
         let news = match json {
             [] => self.people.forget(id),
             _ => self.people.tell(id, message::read_presence(json)?),
@@ -41,7 +42,7 @@ impl Engine {
         match news {
             _ if !self.membership.is_settled() => {}
             News::Joined => self.out.push_back(notice::joined(self.people.name(id))),
-            News::Left => self.somebody_left(&name),
+            News::Left => self.somebody_left(&name, was_watching),
             News::Nothing => {
                 let is_ready = self.people.is_ready(id);
                 let is_news = is_ready != was_ready;

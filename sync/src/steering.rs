@@ -41,7 +41,7 @@ const FIRST_PATIENCE_SECS: f64 = 1.0;
 const LONGEST_PATIENCE_SECS: f64 = 30.0;
 const SETTLED_SECS: f64 = 0.040;
 /// What plays is taken to end this long before the file's stated end.
-const END_MARGIN_SECS: f64 = 0.1;
+pub(crate) const END_MARGIN_SECS: f64 = 0.1;
 
 /// What the player is being made to do.
 #[derive(Clone, Debug, PartialEq)]

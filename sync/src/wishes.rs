@@ -5,7 +5,7 @@
 use crate::drift::READ_EVERY_SECS;
 use crate::message::{self, Action, Media, Timeline};
 use crate::player::Rest;
-use crate::steering::{SPEED_LAG_SECS, Stage};
+use crate::steering::{END_MARGIN_SECS, SPEED_LAG_SECS, Stage};
 use crate::{Engine, Moment, Output, Position, notice};
 
 /// What frames are taken for when the player does not know, in frames a second.
@@ -120,7 +120,10 @@ impl Engine {
     pub(crate) fn wish_for_position(&mut self, position: f64, now: Moment) {
         let Some(line) = self.line_to_act_on() else { return };
         let at = self.start_after_seek(&line, now);
-        self.write(Timeline { position: position.max(0.0), at, action: Action::Seek, ..line }, now);
+        let duration = self.player.file.as_ref().and_then(|file| file.duration);
+        let last = duration.map_or(f64::MAX, |duration| duration - END_MARGIN_SECS);
+        let position = position.min(last).max(0.0);
+        self.write(Timeline { position, at, action: Action::Seek, ..line }, now);
     }
 
     /// Has the room play at a speed.

@@ -58,9 +58,22 @@ impl Broker {
     /// # Errors
     /// When the program is not there or does not begin to listen.
     pub fn mosquitto(program: &Path, scratch: &Scratch, port: u16) -> Result<Self, Error> {
+        Self::mosquitto_with(program, scratch, port, "")
+    }
+
+    /// Starts mosquitto with more lines in its configuration.
+    ///
+    /// # Errors
+    /// When the program is not there or does not begin to listen.
+    pub fn mosquitto_with(
+        program: &Path,
+        scratch: &Scratch,
+        port: u16,
+        more: &str,
+    ) -> Result<Self, Error> {
         let file = scratch.file("mosquitto.conf");
         // Only root's mosquitto changes its user, to one that cannot enter the scratch directory.
-        let text = format!("listener {port} 127.0.0.1\nallow_anonymous true\nuser root\n");
+        let text = format!("listener {port} 127.0.0.1\nallow_anonymous true\nuser root\n{more}");
         std::fs::write(&file, text).map_err(Error::system(format!("write {}", file.display())))?;
         Self::start(program, vec!["-c".to_owned(), file.display().to_string()], scratch, port)
     }

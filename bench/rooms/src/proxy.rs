@@ -12,11 +12,13 @@ use std::time::{Duration, Instant};
 /// Chunks under way in one direction; a sender that is faster has to wait, as TCP would make it.
 const CHUNKS: usize = 4096;
 
-/// How a link behaves, the same in both directions.
+/// How a link behaves.
 #[derive(Clone, Copy, Debug)]
 pub struct Link {
-    /// One way.
+    /// From the player to the broker.
     pub delay: Duration,
+    /// From the broker to the player.
+    pub down: Duration,
     /// Each chunk is this much early or late at most, evenly spread; order is kept, as TCP keeps it.
     pub jitter: Duration,
     /// Where the jitter begins.
@@ -105,10 +107,10 @@ fn accept(listener: &TcpListener, target: u16, link: Link, shared: &Shared) {
         let (Ok(to_near), Ok(to_far)) = (near.try_clone(), far.try_clone()) else { continue };
         // Known before it carries a byte: whoever has received one can have the link cut.
         shared.links.lock().unwrap_or_else(PoisonError::into_inner).extend([to_near, to_far]);
-        for (from, to) in [(&near, &far), (&far, &near)] {
+        for (from, to, delay) in [(&near, &far, link.delay), (&far, &near, link.down)] {
             seed += 1;
             let (Ok(from), Ok(to)) = (from.try_clone(), to.try_clone()) else { continue };
-            carry(from, to, Link { seed, ..link });
+            carry(from, to, Link { seed, delay, ..link });
         }
     }
 }
@@ -172,9 +174,11 @@ mod tests {
     fn bytes_arrive_whole_in_order_and_not_before_the_delay() {
         let echo = TcpListener::bind("127.0.0.1:0").unwrap();
         let (delay, jitter) = (Duration::from_millis(30), Duration::from_millis(10));
-        let proxy =
-            DelayProxy::to(echo.local_addr().unwrap().port(), Link { delay, jitter, seed: 7 })
-                .unwrap();
+        let proxy = DelayProxy::to(
+            echo.local_addr().unwrap().port(),
+            Link { delay, down: delay, jitter, seed: 7 },
+        )
+        .unwrap();
         std::thread::spawn(move || {
             let (stream, _) = echo.accept().unwrap();
             std::io::copy(&mut &stream, &mut &stream).unwrap();
@@ -198,7 +202,8 @@ mod tests {
     #[test]
     fn cut_link_ends_the_connection() {
         let server = TcpListener::bind("127.0.0.1:0").unwrap();
-        let link = Link { delay: Duration::ZERO, jitter: Duration::ZERO, seed: 1 };
+        let link =
+            Link { delay: Duration::ZERO, down: Duration::ZERO, jitter: Duration::ZERO, seed: 1 };
         let proxy = DelayProxy::to(server.local_addr().unwrap().port(), link).unwrap();
         let mut near = TcpStream::connect(("127.0.0.1", proxy.port())).unwrap();
         let (mut far, _) = server.accept().unwrap();

@@ -34,6 +34,9 @@ struct Arguments {
     /// One way delay of the last player's link, in milliseconds.
     #[arg(long, default_value_t = 0)]
     delay: u64,
+    /// The delay from the broker to it, where that differs.
+    #[arg(long)]
+    down: Option<u64>,
     /// That delay is this much more or less, in milliseconds.
     #[arg(long, default_value_t = 0)]
     jitter: u64,
@@ -71,6 +74,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let broker = start_broker(arguments, &scratch)?;
     let link = Link {
         delay: Duration::from_millis(arguments.delay),
+        down: Duration::from_millis(arguments.down.unwrap_or(arguments.delay)),
         jitter: Duration::from_millis(arguments.jitter),
         seed: 1,
     };

@@ -145,10 +145,15 @@ pub(crate) fn lines_told(player: &Player) -> Vec<String> {
 /// The lines that the plugin showed on the picture.
 pub(crate) fn lines_shown(player: &Player) -> Vec<String> {
     let log = player.log();
-    let lines = log.lines().filter_map(|line| line.split_once("Run command: show-text, "));
-    let text =
-        lines.filter_map(|(_, arguments)| arguments.split("text=\"").nth(1)?.split("\", ").next());
-    text.map(str::to_owned).collect()
+    let drawn = log.lines().filter_map(|line| line.split_once("format=\"ass-events\", data=\""));
+    let events = drawn.filter_map(|(_, data)| data.split("\", res_x=").next());
+    let lines = events.flat_map(|events| events.split("\\n")).map(without_drawing_code);
+    lines.filter(|line| !line.is_empty()).collect()
+}
+
+/// The words of a line that is drawn: what is between braces says how.
+fn without_drawing_code(line: &str) -> String {
+    line.split('{').map(|part| part.split_once('}').map_or(part, |(_, words)| words)).collect()
 }
 
 /// One field of a player's room status.

@@ -9,5 +9,6 @@
 mod house;
 mod meter;
 mod secure;
+mod together;
 mod trouble;
 mod viewing;

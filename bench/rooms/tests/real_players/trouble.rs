@@ -43,7 +43,7 @@ pub(crate) fn assert_one_line(player: &Player, words: &str) {
     assert_plays_on(player);
     let (told, shown) = (lines_told(player), lines_shown(player));
     assert!(told.len() == 1 && told[0].contains(words), "{told:?}");
-    assert_eq!(told, shown);
+    assert!(shown.iter().all(|line| *line == told[0]) && !shown.is_empty(), "{shown:?}");
 }
 
 #[test]
@@ -78,8 +78,12 @@ fn killed_broker_is_played_through_and_found_again() {
 #[ignore = "needs mpv: run by make test"]
 fn cut_link_is_mended() {
     on_our_broker(|house| {
-        let link =
-            Link { delay: Duration::from_millis(20), jitter: Duration::from_millis(5), seed: 1 };
+        let link = Link {
+            delay: Duration::from_millis(20),
+            down: Duration::from_millis(20),
+            jitter: Duration::from_millis(5),
+            seed: 1,
+        };
         let proxy = DelayProxy::to(house.broker.port(), link).unwrap();
         let anna = house.player("Anna");
         let ben = PlayerOptions::in_room(&plugin(), &proxy.url(), "living room").named("Ben");

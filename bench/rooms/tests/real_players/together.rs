@@ -1,0 +1,150 @@
+//! What people do together beyond playing: chat, being ready, taking back, frame by frame, and rooms of operators.
+
+use crate::house::{
+    FRAME, clip, lines_shown, on_both_brokers, on_our_broker, plugin, told, wait_until,
+    wait_until_in_step, wait_until_on_one_frame, wait_until_past,
+};
+use rooms::spawn::{find_program, free_port};
+use rooms::{Broker, Player, PlayerOptions, Scratch};
+use serde_json::{Value, json};
+use std::process::Command;
+
+fn ask(player: &Player, words: &[&str]) {
+    let mut command = vec![json!("script-message-to"), json!("playsync")];
+    command.extend(words.iter().map(|word| json!(word)));
+    player.command(&Value::Array(command)).unwrap();
+}
+
+fn is_shown(player: &Player, words: &str) -> bool {
+    lines_shown(player).iter().any(|line| line.contains(words))
+}
+
+#[test]
+#[ignore = "needs mpv and mosquitto: run by make test"]
+fn what_one_types_is_on_the_others_picture() {
+    on_both_brokers(|house| {
+        let [anna, ben] = house.players(["Anna", "Ben"]);
+        anna.command(&json!(["keypress", "c"])).unwrap();
+        wait_until("the line is open", || is_shown(&anna, "> |"));
+        for key in ["ж", "é", "BS", "日"] {
+            anna.command(&json!(["keypress", key])).unwrap();
+        }
+        wait_until("the line is written", || is_shown(&anna, "> ж日|"));
+        anna.command(&json!(["keypress", "ENTER"])).unwrap();
+        for player in [&anna, &ben] {
+            wait_until("the line is read", || is_shown(player, "Anna  ж日"));
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs mpv: run by make test"]
+fn table_tells_who_is_there_and_how_far_off() {
+    on_our_broker(|house| {
+        let [anna, _ben] = house.playing(["Anna", "Ben"]);
+        anna.command(&json!(["keypress", "h"])).unwrap();
+        wait_until("Ben's row", || is_shown(&anna, "Ben") && is_shown(&anna, "playing"));
+        wait_until("milliseconds", || lines_shown(&anna).iter().any(|line| line.ends_with("ms")));
+    });
+}
+
+#[test]
+#[ignore = "needs mpv and mosquitto: run by make test"]
+fn film_starts_by_itself_once_all_are_ready() {
+    on_both_brokers(|house| {
+        let players = house.players(["Anna", "Ben"]);
+        ask(&players[0], &["rule", "start", "all_ready"]);
+        wait_until("Ben knows the rule", || told(&players[1], "rules")["start"] == "all_ready");
+        players[0].resume().unwrap();
+        wait_until("Anna has to wait", || is_shown(&players[0], "Ben is not yet"));
+        assert!(players.iter().all(|player| player.property("pause").unwrap() == true));
+
+        ask(&players[1], &["ready", "yes"]);
+
+        wait_until("it is counted", || is_shown(&players[1], "Starting in 1"));
+        wait_until_in_step(&players.each_ref());
+    });
+}
+
+#[test]
+#[ignore = "needs mpv: run by make test"]
+fn seek_is_taken_back_for_all() {
+    on_our_broker(|house| {
+        let players = house.playing(["Anna", "Ben"]);
+        let all = players.each_ref();
+        players[0].seek(200.0).unwrap();
+        wait_until_past(&all, 200.0);
+        wait_until_in_step(&all);
+        ask(&players[1], &["undo"]);
+        let position = |player: &Player| player.track().newest().and_then(|one| one.position());
+        wait_until("back", || {
+            all.iter().all(|player| position(player).is_some_and(|position| position < 100.0))
+        });
+        wait_until_in_step(&all);
+        wait_until("Anna is told", || is_shown(&players[0], "Ben took that back"));
+    });
+}
+
+#[test]
+#[ignore = "needs mpv: run by make test"]
+fn frame_step_takes_all_one_frame_on() {
+    on_our_broker(|house| {
+        let players = house.playing(["Anna", "Ben"]);
+        let all = players.each_ref();
+        players[0].pause().unwrap();
+        wait_until_on_one_frame(&all);
+        let frame = |player: &Player| player.property("time-pos").unwrap().as_f64().unwrap_or(0.0);
+        let before = frame(&players[1]);
+        players[0].command(&json!(["keypress", "."])).unwrap();
+        wait_until("one frame on", || {
+            all.iter().all(|player| {
+                let step = frame(player) - before;
+                step > 0.5 * FRAME && step < 1.5 * FRAME
+            })
+        });
+        wait_until_on_one_frame(&all);
+    });
+}
+
+#[test]
+#[ignore = "needs mpv and mosquitto: run by make test"]
+fn only_operators_move_a_room_that_is_theirs() {
+    let scratch = Scratch::new().unwrap();
+    let (passwords, rights) = (scratch.file("passwords"), scratch.file("rights"));
+    let made = Command::new(find_program("mosquitto_passwd").expect("mosquitto is installed"))
+        .args(["-b", "-c"])
+        .arg(&passwords)
+        .args(["anna", "secret"])
+        .status();
+    assert!(made.unwrap().success());
+    // Everybody reads, and writes about themselves; Anna writes everything.
+    let members = ["peer/#", "chat/#", "clock", "answer/#"]
+        .map(|channel| format!("topic write playsync/1/+/{channel}\n"))
+        .concat();
+    let text = format!("topic read playsync/#\n{members}\nuser anna\ntopic readwrite playsync/#\n");
+    std::fs::write(&rights, text).unwrap();
+    let more = format!("password_file {}\nacl_file {}\n", passwords.display(), rights.display());
+    let port = free_port().unwrap();
+    let program = find_program("mosquitto").unwrap();
+    let broker = Broker::mosquitto_with(&program, &scratch, port, &more).unwrap();
+    let enter = |name: &str, url: &str| {
+        let options = PlayerOptions::in_room(&plugin(), url, "living room").named(name);
+        options.spawn(&scratch, clip().as_path()).unwrap()
+    };
+    let anna = enter("Anna", &format!("mqtt://anna:secret@127.0.0.1:{port}"));
+    wait_until("Anna is there", || anna.has_joined(1).unwrap());
+    let ben = enter("Ben", &broker.url());
+    for player in [&anna, &ben] {
+        wait_until("both have met", || player.has_joined(2).unwrap());
+    }
+    anna.resume().unwrap();
+    wait_until_in_step(&[&anna, &ben]);
+
+    for _ in 0..2 {
+        ben.pause().unwrap();
+        wait_until("Ben is told", || is_shown(&ben, "Only the operators"));
+        wait_until_in_step(&[&anna, &ben]);
+    }
+    anna.pause().unwrap();
+    wait_until_on_one_frame(&[&anna, &ben]);
+}
