@@ -105,6 +105,9 @@
 // Show `text`, a line of chat by `name`; `on` when it is this viewer's own.
 #define PLAYSYNC_CHAT 10
 
+// Open the film `name`, of `size` bytes (negative: unknown), or `url` if that is trusted: the room watches it.
+#define PLAYSYNC_OPEN_FILE 11
+
 // Somebody came or went.
 #define PLAYSYNC_CATEGORY_PEOPLE 1
 
@@ -159,6 +162,9 @@
 // This peer's clock: the broker has none, and the room elected this peer.
 #define PLAYSYNC_CLOCK_OWN 3
 
+// How much of the beginning and of the end of a file playsync_fingerprint() wants, in bytes.
+#define PLAYSYNC_FINGERPRINT_PART 262144
+
 // Anybody lets a paused room run.
 #define PLAYSYNC_START_ANYONE 0
 
@@ -179,7 +185,7 @@ typedef struct playsync playsync;
 
 // One thing to do. Fields that the kind does not name are zero, false or NULL.
 typedef struct {
-    // One of PLAYSYNC_PUBLISH .. PLAYSYNC_CHAT; ignore kinds you do not know.
+    // One of PLAYSYNC_PUBLISH .. PLAYSYNC_OPEN_FILE; ignore kinds you do not know.
     int kind;
     // PUBLISH, CLOCK_REQUEST: the channel. CLOCK_ANSWER: the response topic.
     const char *channel;
@@ -205,8 +211,12 @@ typedef struct {
     int category;
     // NOTICE: the sentence. CHAT: the line.
     const char *text;
-    // CHAT: who says it.
+    // CHAT: who says it. OPEN_FILE: the file's name.
     const char *name;
+    // OPEN_FILE: its size in bytes; negative when unknown.
+    int64_t size;
+    // OPEN_FILE: where anybody can get it, or NULL.
+    const char *url;
 } playsync_output;
 
 // A file the player has opened.
@@ -223,6 +233,10 @@ typedef struct {
     bool has_audio;
     // Whether one can seek in it.
     bool is_seekable;
+    // What playsync_fingerprint() said of it, or NULL.
+    const char *fingerprint;
+    // Where anybody can get it, or NULL.
+    const char *url;
 } playsync_file;
 
 // How this peer stands.
@@ -314,6 +328,15 @@ int playsync_set_offset(playsync *engine,
 
 // Switches the correction of small errors while playing; on at birth.
 int playsync_set_drift_control(playsync *engine, bool on);
+
+// Writes the fingerprint of a file, 32 characters and a zero byte: `head` and `tail` are its first and last
+// PLAYSYNC_FINGERPRINT_PART bytes, or all of it if it is shorter. Files with the same one are the same film.
+int playsync_fingerprint(uint64_t size,
+                         const uint8_t *head,
+                         size_t head_len,
+                         const uint8_t *tail,
+                         size_t tail_len,
+                         char (*result)[33]);
 
 // Writes the message to give as the will at each connect: it tells the room that this peer is gone. Only `channel`,
 // `json`, `json_len`, `qos` and `retain` mean something; they are valid until the next playsync_will().

@@ -102,6 +102,15 @@ static bool set(const struct reader *reader, const char *key, const char *value)
         return set_text(reader, key, value, options->url, OPTION_SIZE);
     if (strcmp(key, "cafile") == 0)
         return set_text(reader, key, value, options->cafile, OPTION_SIZE);
+    if (strcmp(key, "password") == 0)
+        return set_text(reader, key, value, options->password, OPTION_SIZE);
+    if (strcmp(key, "media-dirs") == 0)
+        return set_text(reader, key, value, options->media_dirs, OPTION_SIZE);
+    if (strcmp(key, "trusted-domains") == 0)
+        return set_text(reader, key, value, options->trusted_domains,
+                        OPTION_SIZE);
+    if (strcmp(key, "follow-files") == 0)
+        return set_switch(reader, key, value, &options->follows_files);
     if (strcmp(key, "room") == 0)
         return set_room(reader, value);
     if (strcmp(key, "name") == 0)
@@ -203,6 +212,7 @@ bool options_read(struct options *options, mpv_handle *mpv, char *error,
 {
     *options = (struct options){
         .has_drift_control = true,
+        .follows_files = true,
         .shows_notices = {true, true, true, true, true, true},
     };
     struct reader reader = {options, error, error_size};

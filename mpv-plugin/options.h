@@ -14,6 +14,10 @@ enum { OPTION_SIZE = 1024, ROOM_SIZE = 129, NAME_SIZE = 65 };
 struct options {
     char url[OPTION_SIZE]; /* empty: join no room */
     char cafile[OPTION_SIZE]; /* empty: trust whom the system trusts */
+    char password[OPTION_SIZE]; /* empty: log in with what the URL says */
+    char media_dirs[OPTION_SIZE];
+    char trusted_domains[OPTION_SIZE];
+    bool follows_files;
     char room[ROOM_SIZE];
     char name[NAME_SIZE];
     double offset; /* seconds by which the sound of this device is late */

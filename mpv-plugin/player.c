@@ -10,6 +10,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 enum watched {
     WATCH_PAUSE = 1,
@@ -81,6 +82,8 @@ static void enter_settings(struct player *player)
 {
     mpv_handle *mpv = player->mpv;
     player->video_sync = replace(mpv, "video-sync", "audio");
+    /* At the end of a film the room is still there, and the next film comes. */
+    player->keep_open = replace(mpv, "keep-open", "yes");
     player->pitch_correction =
         mpv_get_property_string(mpv, "audio-pitch-correction");
     player->has_filter = add_filter(mpv);
@@ -91,6 +94,7 @@ static void leave_settings(struct player *player)
     mpv_handle *mpv = player->mpv;
     put_back(mpv, "video-sync", &player->video_sync);
     put_back(mpv, "audio-pitch-correction", &player->pitch_correction);
+    put_back(mpv, "keep-open", &player->keep_open);
     const char *command[] = {"af", "remove", FILTER_LABEL, NULL};
     if (player->has_filter)
         mpv_command_async(mpv, 0, command);
@@ -112,10 +116,25 @@ static bool flag(mpv_handle *mpv, const char *name)
     return mpv_get_property(mpv, name, MPV_FORMAT_FLAG, &value) >= 0 && value;
 }
 
+/* Both ends of it are read, half a megabyte: once for each file. */
+static void read_content(struct player *player)
+{
+    if (player->fingerprint[0] != '\0')
+        return;
+    char *path = mpv_get_property_string(player->mpv, "path");
+    if (path == NULL || !files_fingerprint(path, player->fingerprint))
+        player->fingerprint[0] = '\0';
+    mpv_free(path);
+}
+
 static void tell_file(struct player *player)
 {
+    read_content(player);
     mpv_handle *mpv = player->mpv;
     char *name = mpv_get_property_string(mpv, "filename");
+    char *path = mpv_get_property_string(mpv, "path");
+    bool is_url = path != NULL && strstr(path, "://") != NULL;
+    bool is_told = player->fingerprint[0] != '\0' && !is_url;
     int64_t size = -1;
     if (mpv_get_property(mpv, "file-size", MPV_FORMAT_INT64, &size) < 0)
         size = -1;
@@ -126,8 +145,11 @@ static void tell_file(struct player *player)
         .frames_per_second = number(mpv, "container-fps"),
         .has_audio = player->has_audio,
         .is_seekable = flag(mpv, "seekable"),
+        .fingerprint = is_told ? player->fingerprint : NULL,
+        .url = is_url ? path : NULL,
     };
     playsync_file_loaded(player->engine, &file, clock_now());
+    mpv_free(path);
     mpv_free(name);
 }
 
@@ -223,8 +245,10 @@ static void playback_restarted(struct player *player)
     player->is_seeking = false;
     bool is_new = !player->has_file;
     player->has_file = true;
-    if (is_new)
+    if (is_new) {
         read_audio(player);
+        player->fingerprint[0] = '\0';
+    }
     if (player->engine == NULL)
         return;
     if (is_new)
@@ -309,6 +333,36 @@ static void seek(mpv_handle *mpv, double position)
     snprintf(seconds, sizeof seconds, "%.9f", position);
     const char *command[] = {"seek", seconds, "absolute+exact", NULL};
     mpv_command_async(mpv, 0, command);
+}
+
+/* The command has changed its arguments over time, so they go by name. */
+static void load(mpv_handle *mpv, const char *path)
+{
+    char *names[] = {"name", "url"};
+    mpv_node values[] = {
+        {.format = MPV_FORMAT_STRING, .u.string = "loadfile"},
+        {.format = MPV_FORMAT_STRING, .u.string = (char *)path},
+    };
+    mpv_node_list list = {.num = 2, .values = values, .keys = names};
+    mpv_node command = {.format = MPV_FORMAT_NODE_MAP, .u.list = &list};
+    mpv_command_node_async(mpv, 0, &command);
+}
+
+bool player_open_file(struct player *player, const struct options *options,
+                      const playsync_output *film)
+{
+    char *beside = mpv_get_property_string(player->mpv, "path");
+    char found[PATH_SIZE];
+    bool is_trusted = film->url != NULL &&
+                      files_is_trusted(film->url, options->trusted_domains);
+    bool is_found =
+        is_trusted || (film->url == NULL &&
+                       files_find(film->name, film->size, beside,
+                                  options->media_dirs, found));
+    mpv_free(beside);
+    if (is_found)
+        load(player->mpv, is_trusted ? film->url : found);
+    return is_found;
 }
 
 bool player_perform(struct player *player, const playsync_output *output)

@@ -7,6 +7,9 @@
 #include <playsync.h>
 #include <stdbool.h>
 
+#include "files.h"
+#include "options.h"
+
 struct player {
     mpv_handle *mpv;
     playsync *engine; /* NULL outside of a room */
@@ -18,11 +21,15 @@ struct player {
     bool is_buffering;
     bool has_file;   /* a file is open and has shown its first frame */
     bool has_audio;
+    /* The content of the open file, read once; "" when it cannot be read. */
+    char fingerprint[FINGERPRINT_SIZE];
+
     bool is_seeking; /* from SEEK to PLAYBACK_RESTART */
 
     /* The viewer's settings, for the time after the room; NULL outside. */
     char *video_sync;
     char *pitch_correction;
+    char *keep_open;
     bool has_filter; /* the tempo filter is ours to remove */
 };
 
@@ -37,6 +44,10 @@ void player_leave(struct player *player);
 
 /* Tells the engine of one event of mpv's. */
 void player_handle(struct player *player, const mpv_event *event);
+
+/* Opens the film that the room watches, if it is found; says whether it is. */
+bool player_open_file(struct player *player, const struct options *options,
+                      const playsync_output *film);
 
 /* Does what the engine asks of the player; false if it asks something else. */
 bool player_perform(struct player *player, const playsync_output *output);

@@ -257,6 +257,27 @@ static void notice_sleep(struct plugin *plugin)
     plugin->slept = slept;
 }
 
+static void open_film(struct plugin *plugin, const playsync_output *film)
+{
+    const struct options *options = &plugin->options;
+    char line[512];
+    if (!options->follows_files)
+        return;
+    if (player_open_file(&plugin->player, options, film))
+        snprintf(line, sizeof line, "Opening %.256s", film->name);
+    else if (film->url != NULL)
+        snprintf(line, sizeof line,
+                 "The room watches %.300s, and trusted-domains does not say "
+                 "that it may be opened",
+                 film->url);
+    else
+        snprintf(line, sizeof line,
+                 "The room watches %.256s, which is not beside this film nor "
+                 "in media-dirs",
+                 film->name);
+    feed_tell(&plugin->feed, line);
+}
+
 static bool is_wanted(const struct options *options, int category)
 {
     return category < OPTION_CATEGORIES && options->shows_notices[category];
@@ -269,7 +290,9 @@ static void perform(struct plugin *plugin)
         if (player_perform(&plugin->player, &output) ||
             room_perform(&plugin->room, &output))
             continue;
-        if (output.kind == PLAYSYNC_CHAT)
+        if (output.kind == PLAYSYNC_OPEN_FILE)
+            open_film(plugin, &output);
+        else if (output.kind == PLAYSYNC_CHAT)
             feed_chat(&plugin->feed, output.name, output.text, output.on);
         else if (output.kind == PLAYSYNC_NOTICE &&
                  is_wanted(&plugin->options, output.category))

@@ -99,6 +99,13 @@ bool room_open(struct room *room, struct feed *feed, playsync *engine,
         return say_why(error, error_size, "Option playsync-cafile");
     }
 
+    /* Who enters a room with its password is a guest of that room's. */
+    if (options->password[0] != '\0') {
+        char user[NAME_SIZE + ROOM_SIZE];
+        snprintf(user, sizeof user, "%s@%s", options->name, options->room);
+        mqtt_options_set_credentials(mqtt, user, options->password,
+                                     strlen(options->password));
+    }
     char client_id[64];
     snprintf(client_id, sizeof client_id, "playsync-%s", peer_id);
     mqtt_options_set_client_id(mqtt, client_id);

@@ -42,6 +42,8 @@ impl Seat {
             frames_per_second: Some(24.0),
             has_audio: true,
             is_seekable: true,
+            fingerprint: None,
+            url: None,
         };
         self.engine.file_loaded(file, now);
         self.engine.playback_restarted(Some(0.0), now);

@@ -12,7 +12,7 @@ use crate::echo::{Cause, Landing};
 use crate::history::History;
 use crate::keeping::Keeping;
 use crate::membership::Membership;
-use crate::message::{self, Settings, Timeline};
+use crate::message::{self, Media, Settings, Timeline};
 use crate::people::People;
 use crate::player::Player;
 use crate::presence::Telling;
@@ -88,6 +88,8 @@ pub struct Engine {
     pub(crate) duties: Duties,
     pub(crate) history: History,
     pub(crate) is_ready: bool,
+    /// The film that the shell was asked to look for last.
+    pub(crate) asked_for: Option<Media>,
     /// How late this device's sound is, in seconds.
     pub(crate) offset_secs: f64,
 }
@@ -115,6 +117,7 @@ impl Engine {
             duties: Duties::default(),
             history: History::default(),
             is_ready: false,
+            asked_for: None,
             offset_secs: 0.0,
         }
     }

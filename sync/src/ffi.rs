@@ -42,6 +42,8 @@ pub const PLAYSYNC_READ_POSITION: c_int = 8;
 pub const PLAYSYNC_NOTICE: c_int = 9;
 /// Show `text`, a line of chat by `name`; `on` when it is this viewer's own.
 pub const PLAYSYNC_CHAT: c_int = 10;
+/// Open the film `name`, of `size` bytes (negative: unknown), or `url` if that is trusted: the room watches it.
+pub const PLAYSYNC_OPEN_FILE: c_int = 11;
 
 /// Somebody came or went.
 pub const PLAYSYNC_CATEGORY_PEOPLE: c_int = 1;
@@ -81,6 +83,10 @@ pub const PLAYSYNC_CLOCK_BROKER: c_int = 1;
 pub const PLAYSYNC_CLOCK_PEER: c_int = 2;
 /// This peer's clock: the broker has none, and the room elected this peer.
 pub const PLAYSYNC_CLOCK_OWN: c_int = 3;
+
+/// How much of the beginning and of the end of a file playsync_fingerprint() wants, in bytes.
+pub const PLAYSYNC_FINGERPRINT_PART: usize = 262_144;
+const _: () = assert!(PLAYSYNC_FINGERPRINT_PART == crate::FINGERPRINT_PART);
 
 /// Anybody lets a paused room run.
 pub const PLAYSYNC_START_ANYONE: c_int = 0;
@@ -124,13 +130,17 @@ pub struct PlayerFile {
     pub has_audio: bool,
     /// Whether one can seek in it.
     pub is_seekable: bool,
+    /// What playsync_fingerprint() said of it, or NULL.
+    pub fingerprint: *const c_char,
+    /// Where anybody can get it, or NULL.
+    pub url: *const c_char,
 }
 
 /// One thing to do. Fields that the kind does not name are zero, false or NULL.
 #[repr(C)]
 #[derive(Debug)]
 pub struct NextOutput {
-    /// One of PLAYSYNC_PUBLISH .. PLAYSYNC_CHAT; ignore kinds you do not know.
+    /// One of PLAYSYNC_PUBLISH .. PLAYSYNC_OPEN_FILE; ignore kinds you do not know.
     pub kind: c_int,
     /// PUBLISH, CLOCK_REQUEST: the channel. CLOCK_ANSWER: the response topic.
     pub channel: *const c_char,
@@ -156,8 +166,12 @@ pub struct NextOutput {
     pub category: c_int,
     /// NOTICE: the sentence. CHAT: the line.
     pub text: *const c_char,
-    /// CHAT: who says it.
+    /// CHAT: who says it. OPEN_FILE: the file's name.
     pub name: *const c_char,
+    /// OPEN_FILE: its size in bytes; negative when unknown.
+    pub size: i64,
+    /// OPEN_FILE: where anybody can get it, or NULL.
+    pub url: *const c_char,
 }
 
 /// How this peer stands.
@@ -303,6 +317,27 @@ pub unsafe extern "C" fn playsync_set_offset(engine: *mut Handle, seconds: f64, 
 pub unsafe extern "C" fn playsync_set_drift_control(engine: *mut Handle, on: bool) -> c_int {
     // SAFETY: the caller promises that it is NULL or a live handle.
     unsafe { run(engine, |engine| engine.set_drift_control(on)) }
+}
+
+/// Writes the fingerprint of a file, 32 characters and a zero byte: `head` and `tail` are its first and last
+/// PLAYSYNC_FINGERPRINT_PART bytes, or all of it if it is shorter. Files with the same one are the same film.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn playsync_fingerprint(
+    size: u64,
+    head: *const u8,
+    head_len: usize,
+    tail: *const u8,
+    tail_len: usize,
+    result: *mut [c_char; 33],
+) -> c_int {
+    // SAFETY: the caller promises as many bytes as said, and a result that is NULL or writable.
+    let arguments = unsafe { (bytes(head, head_len), bytes(tail, tail_len), result.as_mut()) };
+    let (Some(head), Some(tail), Some(slot)) = arguments else { return PLAYSYNC_E_ARGUMENT };
+    for (place, character) in slot.iter_mut().zip(crate::fingerprint(size, head, tail).bytes()) {
+        *place = character as c_char;
+    }
+    slot[32] = 0;
+    PLAYSYNC_OK
 }
 
 // ---------------------------------------------------------------- the connection
@@ -460,6 +495,8 @@ pub unsafe extern "C" fn playsync_file_loaded(
     // SAFETY: the caller promises that it is NULL or zero-terminated.
     let name = if file.name.is_null() { Some("") } else { unsafe { text(file.name) } };
     let Some(name) = name else { return PLAYSYNC_E_ARGUMENT };
+    // SAFETY: the caller promises that both are NULL or zero-terminated.
+    let (fingerprint, url) = unsafe { (text(file.fingerprint), text(file.url)) };
     let file = File {
         name: name.to_owned(),
         size: u64::try_from(file.size).ok(),
@@ -467,6 +504,8 @@ pub unsafe extern "C" fn playsync_file_loaded(
         frames_per_second: known(file.frames_per_second).filter(|rate| *rate > 0.0),
         has_audio: file.has_audio,
         is_seekable: file.is_seekable,
+        fingerprint: fingerprint.map(str::to_owned),
+        url: url.map(str::to_owned),
     };
     // SAFETY: the caller promises that it is NULL or a live handle.
     unsafe { run(engine, |engine| engine.file_loaded(file, Moment(now))) }
@@ -829,6 +868,7 @@ struct Borrowed {
     channel: CString,
     text: CString,
     name: CString,
+    url: CString,
     /// The payload and a zero byte, for those who print it.
     json: Vec<u8>,
 }
@@ -844,10 +884,15 @@ impl From<Output> for Borrowed {
             Output::Notice { text, .. } | Output::Chat { text, .. } => ("", "", text.as_str()),
             _ => ("", "", ""),
         };
-        let name = if let Output::Chat { name, .. } = &output { name } else { "" };
-        let (channel, text, name) = (c_text(channel), c_text(text), c_text(name));
+        let (name, url) = match &output {
+            Output::Chat { name, .. } => (name.as_str(), ""),
+            Output::OpenFile { name, url, .. } => (name.as_str(), url.as_deref().unwrap_or("")),
+            _ => ("", ""),
+        };
+        let (channel, text) = (c_text(channel), c_text(text));
+        let (name, url) = (c_text(name), c_text(url));
         let json = json.bytes().chain([0]).collect();
-        Borrowed { output: Some(output), channel, text, name, json }
+        Borrowed { output: Some(output), channel, text, name, url, json }
     }
 }
 
@@ -886,6 +931,14 @@ impl Borrowed {
                 view.category = category_number(*category);
                 view.text = self.text.as_ptr();
             }
+            Some(Output::OpenFile { size, .. }) => {
+                view.kind = PLAYSYNC_OPEN_FILE;
+                view.name = self.name.as_ptr();
+                view.size = size.and_then(|size| i64::try_from(size).ok()).unwrap_or(-1);
+                if !self.url.is_empty() {
+                    view.url = self.url.as_ptr();
+                }
+            }
             Some(Output::Chat { is_own, .. }) => {
                 view.kind = PLAYSYNC_CHAT;
                 view.on = *is_own;
@@ -921,6 +974,8 @@ impl NextOutput {
             category: 0,
             text: std::ptr::null(),
             name: std::ptr::null(),
+            size: -1,
+            url: std::ptr::null(),
         }
     }
 }

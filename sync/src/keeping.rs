@@ -61,6 +61,9 @@ impl Engine {
                 self.out.push_back(notice::waiting_for(name));
             }
             self.take_line(timeline, now);
+            if is_a_newcomers && self.line.as_ref().is_some_and(|line| !self.is_file_of(line)) {
+                self.ask_for_film();
+            }
             if is_a_newcomers {
                 self.grant_early_wish(now);
             }

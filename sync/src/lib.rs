@@ -43,6 +43,7 @@ mod drift;
 mod duties;
 mod echo;
 mod engine;
+mod fingerprint;
 mod history;
 mod keeping;
 mod membership;
@@ -67,6 +68,7 @@ mod wishes;
 pub mod ffi;
 
 pub use engine::{Engine, MessageError, Options};
+pub use fingerprint::{FINGERPRINT_PART, fingerprint};
 pub use moment::Moment;
 pub use output::{BROKER_CLOCK, Category, Output, Publish};
 pub use player::{File, Position};

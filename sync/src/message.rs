@@ -13,6 +13,8 @@ const LARGEST_MESSAGE: usize = 16 * 1024;
 pub(crate) const LONGEST_NAME: usize = 64;
 /// File names longer than this are cut.
 const LONGEST_FILE_NAME: usize = 256;
+/// URLs longer than this, in bytes, are not told.
+const LONGEST_URL: usize = 2_048;
 /// No film is longer, in seconds.
 const LARGEST_POSITION: f64 = 1e8;
 /// Revisions beyond this are nobody's.
@@ -90,6 +92,10 @@ pub(crate) struct Media {
     pub size: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
 }
 
 /// A peer about itself, retained on `peer/<id>`.
@@ -247,16 +253,28 @@ pub(crate) fn cut(text: &str, longest: usize) -> String {
 impl Media {
     /// Describes an open file.
     pub(crate) fn of(file: &File) -> Media {
-        Media { name: cut(&file.name, LONGEST_FILE_NAME), size: file.size, duration: file.duration }
+        let is_short = |url: &String| url.len() <= LONGEST_URL;
+        Media {
+            name: cut(&file.name, LONGEST_FILE_NAME),
+            size: file.size,
+            duration: file.duration,
+            fingerprint: file.fingerprint.clone(),
+            url: file.url.clone().filter(is_short),
+        }
     }
 
-    /// Whether both are the same film as far as one can tell: by size, by name, or by length.
+    /// Whether both are the same film as far as one can tell: by content or length; failing those by size or name. Of two
+    /// whose content is known to differ, one name says nothing: cuts differ in length.
     pub(crate) fn is_same_as(&self, other: &Media) -> bool {
         let sizes = self.size.zip(other.size);
         let lengths = self.duration.zip(other.duration);
         let is_same_size = sizes.is_some_and(|(one, two)| one == two);
         let is_same_length = lengths.is_some_and(|(one, two)| (one - two).abs() < 1.0);
         let is_nothing_known = sizes.is_none() && lengths.is_none();
+        let contents = self.fingerprint.as_ref().zip(other.fingerprint.as_ref());
+        if let Some((one, two)) = contents {
+            return one == two || is_same_length;
+        }
         is_same_size || is_same_length || is_nothing_known || self.name == other.name
     }
 }
@@ -282,7 +300,7 @@ mod tests {
     use super::*;
 
     fn film(name: &str, size: Option<u64>, duration: Option<f64>) -> Media {
-        Media { name: name.to_owned(), size, duration }
+        Media { name: name.to_owned(), size, duration, fingerprint: None, url: None }
     }
 
     #[test]
@@ -339,5 +357,18 @@ mod tests {
         assert!(here.is_same_as(&film("other container.mp4", Some(900), Some(60.4))));
         assert!(here.is_same_as(&film("film.mkv", Some(900), Some(70.0))));
         assert!(!here.is_same_as(&film("another.mkv", Some(900), Some(70.0))));
+    }
+
+    #[test]
+    fn another_cut_under_the_same_name_is_known_by_its_content() {
+        let known = |name: &str, duration, fingerprint: &str| Media {
+            fingerprint: Some(fingerprint.to_owned()),
+            ..film(name, None, Some(duration))
+        };
+        let here = known("film.mkv", 60.0, "aa");
+        assert!(here.is_same_as(&known("renamed.mkv", 99.0, "aa")));
+        assert!(here.is_same_as(&known("film.mp4", 60.5, "bb")), "another container");
+        assert!(!here.is_same_as(&known("film.mkv", 70.0, "bb")), "another cut");
+        assert!(here.is_same_as(&film("film.mkv", None, Some(70.0))), "content unknown there");
     }
 }

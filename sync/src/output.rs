@@ -36,6 +36,15 @@ pub enum Output {
     SetPitchCorrection(bool),
     /// Read the position between two readings of the clock and report it.
     ReadPosition,
+    /// Open this film, if it can be found: the room watches it, and this player does not.
+    OpenFile {
+        /// Its name without folders.
+        name: String,
+        /// Its size in bytes, when known.
+        size: Option<u64>,
+        /// Where anybody can get it, when it came from there.
+        url: Option<String>,
+    },
     /// Show a line of chat; this viewer's own come back as well.
     Chat {
         /// Who says it.

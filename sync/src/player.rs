@@ -30,6 +30,10 @@ pub struct File {
     pub has_audio: bool,
     /// Whether the player can seek in it.
     pub is_seekable: bool,
+    /// What [`fingerprint`](crate::fingerprint) says of its content, when that could be read.
+    pub fingerprint: Option<String>,
+    /// Where anybody can get it, when it came from there.
+    pub url: Option<String>,
 }
 
 impl File {

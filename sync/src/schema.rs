@@ -11,7 +11,8 @@ type Reader = fn(&[u8]) -> bool;
 
 /// A message of each kind with every field that there is.
 fn whole_messages() -> [(&'static str, Reader, Value); 6] {
-    let media = json!({ "name": "film.mkv", "size": 7, "duration": 60.5 });
+    let media =
+        json!({ "name": "film.mkv", "size": 7, "duration": 60.5, "fingerprint": "0f", "url": "u" });
     [
         (
             "timeline",
@@ -82,7 +83,11 @@ fn fields(object: &Value) -> Vec<&String> {
 fn schema_names_every_field_that_is_written_and_no_other() {
     for (kind, _, whole) in whole_messages() {
         let schema = schema_of(kind);
-        assert_eq!(fields(&whole), fields(&schema["properties"]), "{kind}: the sample is not whole");
+        assert_eq!(
+            fields(&whole),
+            fields(&schema["properties"]),
+            "{kind}: the sample is not whole"
+        );
         let again = rewritten(kind, whole.to_string().as_bytes());
         assert_eq!(again, whole, "{kind}: the types do not carry every field");
     }

@@ -203,7 +203,10 @@ impl Engine {
 
     /// Looks at the open file: it may be the room's, become the room's, or be another one.
     pub(crate) fn consider_file(&mut self, now: Moment) {
-        if !self.may_act() || self.player.file.is_none() || self.player.is_beginning {
+        if self.player.file.is_none() {
+            return self.ask_for_film();
+        }
+        if !self.may_act() || self.player.is_beginning {
             return;
         }
         let Some(held) = self.ledger.held() else { return self.wish_to_adopt(now) };
@@ -214,7 +217,19 @@ impl Engine {
             self.wish_to_adopt(now);
         } else if let Some(media) = &held.media {
             self.out.push_back(notice::other_file(&media.name));
+            self.ask_for_film();
         }
+    }
+
+    /// Has the shell look for what the room watches, once for each film.
+    pub(crate) fn ask_for_film(&mut self) {
+        let Some(media) = self.ledger.held().and_then(|held| held.media.clone()) else { return };
+        if !self.membership.is_settled() || self.asked_for.as_ref() == Some(&media) {
+            return;
+        }
+        self.asked_for = Some(media.clone());
+        let Media { name, size, url, .. } = media;
+        self.out.push_back(Output::OpenFile { name, size, url });
     }
 
     /// When a wish has something to do.

@@ -89,6 +89,8 @@ impl Bench {
             frames_per_second: Some(25.0),
             has_audio: true,
             is_seekable: true,
+            fingerprint: None,
+            url: None,
         };
         self.engine.file_loaded(file, self.now);
         self.engine.playback_restarted(Some(self.position), self.now);

@@ -238,6 +238,8 @@ fn file_told_again_changes_nothing_but_its_facts() {
         frames_per_second: Some(25.0),
         has_audio: false,
         is_seekable: true,
+        fingerprint: None,
+        url: None,
     };
     bench.engine.file_loaded(file, bench.now);
     bench.hear_timeline(6, "anna", 50.0, 0.0, true, "seek");

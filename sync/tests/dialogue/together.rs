@@ -270,3 +270,22 @@ fn refused_viewer_is_told_and_brought_back_to_the_room() {
     assert!(!bench.is_paused && !heard.iter().any(|word| word.contains(" pause ")), "{heard:?}");
     assert!(bench.engine.status(bench.now).is_barred);
 }
+
+#[test]
+fn film_that_the_room_watches_is_asked_for_once() {
+    let mut bench = playing_with_anna();
+    let next = r#"{"version":1,"revision":7,"peer":"anna","clock":"broker","at":null,"position":0,"speed":1.0,
+        "paused":true,"action":"file","media":{"name":"next.mkv","size":5,"duration":50.0}}"#;
+    bench.hear("timeline", next);
+    bench.hear("timeline", &next.replace("\"revision\":7", "\"revision\":8"));
+    let asked =
+        |output: &&Output| matches!(output, Output::OpenFile { name, .. } if name == "next.mkv");
+    assert_eq!(bench.outputs.iter().filter(asked).count(), 1);
+    bench.pass(1.0);
+    bench.heard();
+    bench.position = 0.0;
+    bench.open("next.mkv");
+    bench.pass(1.0);
+    assert!(bench.is_paused, "and followed once it is open");
+    assert!(!bench.heard().iter().any(|word| word.contains("file")), "which is nobody's wish");
+}

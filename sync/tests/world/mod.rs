@@ -380,7 +380,7 @@ impl World {
             }
             Output::SetPitchCorrection(is_on) => self.peers[peer].keeps_pitch = is_on,
             Output::ReadPosition => self.read_position(peer),
-            Output::Notice { .. } | Output::Chat { .. } => {}
+            Output::Notice { .. } | Output::Chat { .. } | Output::OpenFile { .. } => {}
         }
     }
 
@@ -498,6 +498,8 @@ impl World {
             frames_per_second: Some(1.0 / frame),
             has_audio: true,
             is_seekable: true,
+            fingerprint: None,
+            url: None,
         };
         self.report(peer, Report::Paused);
         self.tell(peer, |engine, now| engine.file_loaded(file, now));

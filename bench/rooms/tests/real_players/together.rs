@@ -5,9 +5,11 @@ use crate::house::{
     wait_until_in_step, wait_until_on_one_frame, wait_until_past,
 };
 use rooms::spawn::{find_program, free_port};
-use rooms::{Broker, Player, PlayerOptions, Scratch};
+use rooms::{Broker, Clip, Player, PlayerOptions, Scratch};
 use serde_json::{Value, json};
+use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 fn ask(player: &Player, words: &[&str]) {
     let mut command = vec![json!("script-message-to"), json!("playsync")];
@@ -103,6 +105,43 @@ fn frame_step_takes_all_one_frame_on() {
             })
         });
         wait_until_on_one_frame(&all);
+    });
+}
+
+#[test]
+#[ignore = "needs mpv: run by make test"]
+fn next_film_is_opened_by_all_and_a_renamed_one_is_known() {
+    on_our_broker(|house| {
+        let made = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let film = |secs| Clip::in_folder(made, Duration::from_secs(secs)).unwrap();
+        let (first, next) = (film(20), film(25));
+        let bens = |name: &str| house.scratch.file(name);
+        std::fs::copy(first.path(), bens("renamed.nut")).unwrap();
+        std::fs::copy(next.path(), bens("clip-25s.nut")).unwrap();
+        let open = |name: &str, film: &Path| {
+            house.entrance().named(name).spawn(&house.scratch, film).unwrap()
+        };
+        let anna = open("Anna", first.path());
+        wait_until("Anna is there", || anna.has_joined(1).unwrap());
+        anna.command(&json!(["loadfile", next.path().to_str().unwrap(), "append"])).unwrap();
+        let ben = open("Ben", &bens("renamed.nut"));
+        let idle = house.entrance().named("Clara");
+        let folders = made.display().to_string();
+        let clara = idle.script_option("playsync-media-dirs", &folders);
+        let clara = clara.spawn(&house.scratch, None).unwrap();
+        let all = [&anna, &ben, &clara];
+        for player in all {
+            wait_until("all have met", || player.has_joined(3).unwrap());
+        }
+        wait_until("Clara has the film", || clara.property("filename").unwrap() == "clip-20s.nut");
+        wait_until_on_one_frame(&all);
+        ben.seek(18.0).unwrap();
+        wait_until_past(&all, 18.0);
+        ben.resume().unwrap();
+        wait_until("the next film", || {
+            all.iter().all(|player| player.property("filename").unwrap() == "clip-25s.nut")
+        });
+        wait_until_in_step(&all);
     });
 }
 
