@@ -13,7 +13,7 @@ impl Engine {
         if text.is_empty() {
             return;
         }
-        if !self.membership.is_settled() {
+        if !self.membership.is_connected() {
             return self.out.push_back(notice::unsent());
         }
         let chat = Chat { name: self.name.clone(), text };

@@ -85,6 +85,8 @@ pub struct Engine {
     pub(crate) drift: DriftControl,
     pub(crate) wish: Option<Wish>,
     pub(crate) settings: Settings,
+    /// Rules that the viewer set before it was known which the room has.
+    pub(crate) early_rules: Option<Rules>,
     pub(crate) duties: Duties,
     pub(crate) history: History,
     pub(crate) is_ready: bool,
@@ -114,6 +116,7 @@ impl Engine {
             drift: DriftControl::new(),
             wish: None,
             settings: Settings::default(),
+            early_rules: None,
             duties: Duties::default(),
             history: History::default(),
             is_ready: false,

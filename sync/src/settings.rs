@@ -85,19 +85,24 @@ impl Engine {
 
     /// Changes one rule of the room.
     pub(crate) fn wish_for_rules(&mut self, rules: Rules) {
-        if !self.membership.is_settled() {
+        if !self.membership.is_connected() {
             self.out.push_back(notice::unsent());
+        } else if !self.membership.is_settled() {
+            self.early_rules = Some(rules);
         } else if rules != self.settings.rules {
             self.out.extend(notice::rules("You", self.settings.rules, rules));
             self.write_rules(rules);
         }
     }
 
-    /// The room kept no rules for peers that come with some.
+    /// The room is known: it may have kept no rules for peers that come with some, and the viewer may have set some since.
     pub(crate) fn bring_back_rules(&mut self) {
         let is_lost = !self.keeping.has_settings && self.settings.revision > 0;
         if is_lost && (self.settings.peer == self.id || self.people.rank_of(&self.id) == 0) {
             self.write_rules(self.settings.rules);
+        }
+        if let Some(rules) = self.early_rules.take() {
+            self.wish_for_rules(rules);
         }
     }
 

@@ -40,6 +40,9 @@ const SPEED_QUIET_SECS: f64 = 1.0;
 const FIRST_PATIENCE_SECS: f64 = 1.0;
 const LONGEST_PATIENCE_SECS: f64 = 30.0;
 const SETTLED_SECS: f64 = 0.040;
+/// Who is this close to the end when the room gets there ends with it, and what of the film is then played yet.
+const NEARLY_ENDED_SECS: f64 = 30.0;
+const LAST_BIT_SECS: f64 = 0.5;
 /// What plays is taken to end this long before the file's stated end.
 pub(crate) const END_MARGIN_SECS: f64 = 0.1;
 
@@ -277,7 +280,7 @@ impl Engine {
         self.player.set_pause(true, now, &mut self.out);
         self.drift.stopped(now);
         if self.is_past_the_end(line, now) {
-            return;
+            return self.play_out(attempts, now);
         }
         self.apply_speed(now);
         let Some(rest) = self.player.rest() else { return };
@@ -292,6 +295,23 @@ impl Engine {
             self.stage = Stage::Preparing { attempts: attempts + 1 };
         } else if start > now && is_in_reach {
             self.stage = Stage::Waiting { start, attempts };
+        } else {
+            self.begin(now, attempts);
+        }
+    }
+
+    /// The room has come to the end of the film, and this player nearly so: it ends as well, so that what follows there
+    /// comes here too. One that is elsewhere in the film stays there.
+    fn play_out(&mut self, attempts: u32, now: Moment) {
+        let duration = self.player.file.as_ref().and_then(|file| file.duration);
+        let Some((rest, duration)) = self.player.rest().zip(duration) else { return };
+        let left = duration - rest.resume;
+        if self.player.is_at_end || left > NEARLY_ENDED_SECS {
+            return;
+        }
+        if left > LAST_BIT_SECS && self.is_seekable() && attempts < LARGEST_ATTEMPTS {
+            self.player.seek_to(duration - LAST_BIT_SECS, now, &mut self.out);
+            self.stage = Stage::Preparing { attempts: attempts + 1 };
         } else {
             self.begin(now, attempts);
         }
@@ -340,6 +360,7 @@ impl Engine {
 
     fn follow_up(&mut self, step: Step, now: Moment) {
         let error = self.drift.error();
+        let is_over = self.line.as_ref().is_some_and(|line| self.is_past_the_end(line, now));
         let Stage::Playing(course) = &mut self.stage else { return };
         if error.is_some_and(|error| error.abs() < SETTLED_SECS) {
             course.attempts = 0;
@@ -347,7 +368,7 @@ impl Engine {
         match step {
             Step::Hold => {}
             Step::Adjust => self.apply_speed(now),
-            Step::Realign if now < course.realign_from => {}
+            Step::Realign if now < course.realign_from || is_over => {}
             Step::Realign => {
                 // One more seek is always allowed, however seldom.
                 let attempts = course.attempts.min(LARGEST_ATTEMPTS - 1);

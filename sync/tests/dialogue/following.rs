@@ -279,3 +279,22 @@ fn nonsense_from_the_room_changes_nothing() {
     bench.pass(2.0);
     assert_eq!(bench.heard(), [""; 0]);
 }
+
+#[test]
+fn player_that_is_late_at_the_end_of_the_film_ends_with_the_room() {
+    let mut bench = Bench::with_anna_paused_at_100();
+    bench.hear_timeline(6, "anna", 3_590.0, 0.0, true, "seek");
+    bench.pass(1.0);
+    bench.heard();
+    bench.hear_timeline(7, "anna", 3_590.0, -9.95, false, "resume");
+    bench.pass(1.0);
+    assert_eq!(bench.heard()[1..], ["seek 3599.50", "play"]);
+}
+
+#[test]
+fn player_far_from_the_end_stays_when_the_room_is_there() {
+    let mut bench = Bench::with_anna_paused_at_100();
+    bench.hear_timeline(6, "anna", 3_590.0, -9.95, false, "resume");
+    bench.pass(1.0);
+    assert_eq!(bench.heard()[1..], [""; 0]);
+}

@@ -289,3 +289,14 @@ fn film_that_the_room_watches_is_asked_for_once() {
     assert!(bench.is_paused, "and followed once it is open");
     assert!(!bench.heard().iter().any(|word| word.contains("file")), "which is nobody's wish");
 }
+
+#[test]
+fn rule_set_while_the_room_is_being_entered_is_not_lost() {
+    let mut bench = Bench::new();
+    bench.engine.connected(bench.now);
+    bench.engine.wish_rules(Rules { wait: WaitRule::All, ..Rules::default() }, bench.now);
+    bench.hear("settings", START_WHEN_READY);
+    bench.pass(1.0);
+    let settings = sent(&mut bench, "settings");
+    assert_eq!((&settings["revision"], &settings["wait"]), (&2.into(), &"all".into()));
+}
