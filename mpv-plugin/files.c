@@ -1,4 +1,4 @@
-/* files.c: knows films by their content, and finds those that the room watches. */
+/* files.c: knows films by content, finds those that the room watches. */
 #include "files.h"
 
 #include <dirent.h>

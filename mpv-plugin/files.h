@@ -1,4 +1,4 @@
-/* files.h: knows films by their content, and finds those that the room watches. */
+/* files.h: knows films by content, finds those that the room watches. */
 #ifndef PLUGIN_FILES_H
 #define PLUGIN_FILES_H
 

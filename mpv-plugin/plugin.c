@@ -71,8 +71,8 @@ static bool open_room(struct plugin *plugin, char *error, size_t error_size)
                  options->name);
         return false;
     }
-    if (room_open(&plugin->room, &plugin->feed, plugin->engine, options, peer_id,
-                  error, error_size))
+    if (room_open(&plugin->room, &plugin->feed, plugin->engine, options,
+                  peer_id, error, error_size))
         return true;
     playsync_free(plugin->engine);
     plugin->engine = NULL;
