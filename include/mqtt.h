@@ -88,6 +88,16 @@
 #define MQTT_QUEUE_DROP_OLDEST 1
 
 /**
+ * When a server names another one to use: tell the program (MQTT_EVENT_REDIRECT), and treat it as any refusal.
+ */
+#define MQTT_REDIRECT_REPORT 0
+
+/**
+ * When a server names another one to use: tell the program, and connect to that one.
+ */
+#define MQTT_REDIRECT_FOLLOW 1
+
+/**
  * The highest QoS the server accepts.
  */
 #define MQTT_LIMIT_MAX_QOS 1
@@ -265,7 +275,7 @@
 #define MQTT_EVENT_SUBSCRIPTION_LOST 11
 
 /**
- * The server names another server to use: reason, message (the reference). It is not followed.
+ * The server names another server to use: reason, message (the reference). See mqtt_options_set_redirect.
  */
 #define MQTT_EVENT_REDIRECT 12
 
@@ -273,6 +283,12 @@
  * An mqtt_client_reauthenticate is over: op, status, message.
  */
 #define MQTT_EVENT_AUTH_DONE 13
+
+/**
+ * A step of authentication by the program's own method: op, auth_data. Answer with mqtt_client_auth_continue or
+ * mqtt_client_auth_fail, unless op is 0: then it is what the server said last, which it need not.
+ */
+#define MQTT_EVENT_AUTH 14
 
 /**
  * One client of one server.
@@ -314,6 +330,11 @@ typedef int mqtt_status;
 typedef int mqtt_reason;
 
 /**
+ * A handler for events. e is borrowed for the call.
+ */
+typedef void (*mqtt_event_fn)(void *user, mqtt_client *c, const mqtt_event *e);
+
+/**
  * Called with a line for the log: 1 error, 2 warning, 3 information, 4 debug, 5 trace.
  *
  * It is called on any thread that uses the client, also on the library's, and must not call the library. The text is
@@ -327,6 +348,11 @@ typedef void (*mqtt_log_fn)(void *user, int level, const char *text);
 typedef uint64_t mqtt_op;
 
 /**
+ * Called when the last message with a borrowed payload is gone, on whichever thread that happens.
+ */
+typedef void (*mqtt_release_fn)(void *user, const void *payload);
+
+/**
  * A handler for the messages of a subscription. m is borrowed for the call; mqtt_msg_ref keeps it.
  */
 typedef void (*mqtt_message_fn)(void *user, mqtt_client *c, mqtt_msg *m);
@@ -335,11 +361,6 @@ typedef void (*mqtt_message_fn)(void *user, mqtt_client *c, mqtt_msg *m);
  * A handler for the answer to a request; reply is NULL unless status is MQTT_OK, and borrowed for the call.
  */
 typedef void (*mqtt_reply_fn)(void *user, mqtt_client *c, mqtt_status status, mqtt_msg *reply);
-
-/**
- * A handler for events. e is borrowed for the call.
- */
-typedef void (*mqtt_event_fn)(void *user, mqtt_client *c, const mqtt_event *e);
 
 /**
  * A function that tells the program to drain; it must only signal (mpv_wakeup, write to an eventfd).
@@ -798,6 +819,16 @@ mqtt_status mqtt_options_set_auth_scram(mqtt_options *o,
                                         const char *password);
 
 /**
+ * Authenticates with a method of the program's own (MQTT 5 AUTH), whose steps it takes; NULL: with none, the default.
+ *
+ * Each step is an MQTT_EVENT_AUTH, the first one before the client sends CONNECT: answer with mqtt_client_auth_continue.
+ * So the program has to drain for the client to become connected. Not together with mqtt_options_set_auth_scram.
+ */
+MQTT_API
+mqtt_status mqtt_options_set_auth(mqtt_options *o,
+                                  const char *method);
+
+/**
  * The longest silence on the connection, 0 to 65,535 seconds; 0: any. Default: 60.
  *
  * A dead server is noticed within one and a quarter of it. The server may set another.
@@ -808,7 +839,7 @@ MQTT_API mqtt_status mqtt_options_set_keep_alive(mqtt_options *o, unsigned int s
  * Whether the first connection begins with a new session (1, the default) or throws nothing away that the server has (0).
  *
  * With 0 a session from an earlier run of the program ends the attempt with MQTT_E_PROTOCOL, since this end's part of it
- * is gone, unless mqtt_options_set_adopt_session says otherwise. A reconnect of the same client goes on with its session
+ * is gone, unless mqtt_options_set_session_file or mqtt_options_set_adopt_session says otherwise. A reconnect of the same client goes on with its session
  * in either case, if a session expiry is set. Before 5.0 there is no session expiry, and 0 says that the session is kept.
  */
 MQTT_API
@@ -831,6 +862,21 @@ mqtt_status mqtt_options_set_adopt_session(mqtt_options *o,
 MQTT_API
 mqtt_status mqtt_options_set_session_expiry(mqtt_options *o,
                                             uint32_t seconds);
+
+/**
+ * The file in which the client keeps what has to outlive its process; NULL: none, the default.
+ *
+ * QoS 1 and 2 messages are in it when mqtt_client_publish returns, and go out in a later run if not in this one: they stay
+ * without an outcome at mqtt_client_disconnect and mqtt_client_free. What an earlier run has left is sent without an
+ * operation. Set a session expiry, too, so that the server keeps its part; mqtt_options_set_clean_start counts only for a
+ * file that is new, and so does a client id that the server gives. Subscribe anew in each run.
+ *
+ * mqtt_client_new returns MQTT_E_STORE if the file cannot be used, is another client's, or is in use. docs/session-file.md
+ * has the format. A process may be killed at any time; a machine that loses its power may lose the latest messages.
+ */
+MQTT_API
+mqtt_status mqtt_options_set_session_file(mqtt_options *o,
+                                          const char *path);
 
 /**
  * The message the server publishes when the client is gone without mqtt_client_disconnect; NULL: none.
@@ -910,7 +956,8 @@ mqtt_status mqtt_options_set_event_queue(mqtt_options *o,
 /**
  * The pause before connecting anew: random, from 0 to a bound that doubles from min_ms to max_ms. Default: 500, 60000.
  *
- * A min_ms of -1 turns it off: then the first failure ends in MQTT_EVENT_STOPPED.
+ * With several servers the pause follows when each was tried. A min_ms of -1 turns it off: then a lost connection, or an
+ * attempt that fails with each server, ends in MQTT_EVENT_STOPPED.
  */
 MQTT_API
 mqtt_status mqtt_options_set_reconnect(mqtt_options *o,
@@ -923,6 +970,32 @@ mqtt_status mqtt_options_set_reconnect(mqtt_options *o,
 MQTT_API
 mqtt_status mqtt_options_set_connect_timeout(mqtt_options *o,
                                              int ms);
+
+/**
+ * How long the server may take to answer a subscribe or unsubscribe, in ms, not 0. Default: 30000.
+ *
+ * After that the operation ends with MQTT_E_TIMEOUT; the server may yet do what it was asked for.
+ */
+MQTT_API mqtt_status mqtt_options_set_ack_timeout(mqtt_options *o, int ms);
+
+/**
+ * Sets the handler for events that have none of their own, as mqtt_client_set_event_handler does, before there are any.
+ */
+MQTT_API
+mqtt_status mqtt_options_set_event_handler(mqtt_options *o,
+                                           mqtt_event_fn handler,
+                                           void *user);
+
+/**
+ * Whether the library has a thread of its own call the handlers (1), so that the program need not drain. Default: 0.
+ *
+ * Set the handler for events with mqtt_options_set_event_handler, or early ones are missed. mqtt_client_next_event and
+ * mqtt_client_dispatch return MQTT_E_STATE then, and mqtt_client_wait finds only outcomes that the thread has not taken
+ * before. mqtt_client_free waits for a handler that is running, except inside one.
+ */
+MQTT_API
+mqtt_status mqtt_options_set_callback_thread(mqtt_options *o,
+                                             int yes);
 
 /**
  * Where the log goes, up to a level; fn NULL: nowhere, which is the default.
@@ -955,6 +1028,45 @@ MQTT_API mqtt_status mqtt_props_set_reason_string(mqtt_props *p, const char *tex
  * Sets how long the server keeps the session, in place of what the options said, for DISCONNECT.
  */
 MQTT_API mqtt_status mqtt_props_set_session_expiry(mqtt_props *p, uint32_t seconds);
+
+/**
+ * Adds a server to turn to when the others cannot be reached. It is logged in to as the first one, so the URL has no user
+ * name.
+ *
+ * The servers are tried in their order, each at once after the one before it has failed, and then a pause follows. After a
+ * lost connection the same server is tried first. What the session of one server has, another one need not have.
+ */
+MQTT_API
+mqtt_status mqtt_options_add_server(mqtt_options *o,
+                                    const char *url);
+
+/**
+ * What to do when a server names another one (reasons 0x9C and 0x9D): MQTT_REDIRECT_REPORT (the default) or _FOLLOW.
+ *
+ * The first of the servers it names is followed, over the same transport, with the same credentials: do so only with
+ * servers that you trust with them. After 0x9D (server moved) it takes the place of the one that has moved.
+ */
+MQTT_API
+mqtt_status mqtt_options_set_redirect(mqtt_options *o,
+                                      int policy);
+
+/**
+ * The proxy through which servers on the network are reached; NULL: none, the default. No environment variable is looked at.
+ *
+ * - socks5h://[USER:PASSWORD@]HOST[:PORT]: SOCKS 5, which looks up the server's name; port 1080 unless said otherwise
+ * - socks5://...: the same, with the name looked up here
+ * - http://[USER:PASSWORD@]HOST[:PORT]: HTTP with CONNECT, port 80
+ */
+MQTT_API
+mqtt_status mqtt_options_set_proxy(mqtt_options *o,
+                                   const char *url);
+
+/**
+ * The address, as "192.0.2.1" or "2001:db8::1", that connections are made from; NULL: any, the default.
+ */
+MQTT_API
+mqtt_status mqtt_options_set_bind_address(mqtt_options *o,
+                                          const char *address);
 
 /**
  * Trusts the certificates in a PEM file in place of those the system trusts; NULL: the system's, which is the default.
@@ -1064,12 +1176,30 @@ mqtt_status mqtt_client_reconnect(mqtt_client *c);
  * Proves anew, on the open connection, that the client knows the password, and has the server prove it, too.
  *
  * op NULL: only a failure is reported. Else exactly one MQTT_EVENT_AUTH_DONE follows, or mqtt_client_wait takes it. A
- * failure ends the connection. MQTT_E_STATE without a connection, without mqtt_options_set_auth_scram, or while another
+ * failure ends the connection. MQTT_E_STATE without a connection, without mqtt_options_set_auth_scram or mqtt_options_set_auth, or while another
  * one is under way.
  */
 MQTT_API
 mqtt_status mqtt_client_reauthenticate(mqtt_client *c,
                                        mqtt_op *op);
+
+/**
+ * Answers the step of authentication that an MQTT_EVENT_AUTH with this op asks for, at once or later, on any thread.
+ *
+ * data goes to the server as it is, at most 65,535 bytes. MQTT_E_NOT_FOUND: the step is over, or its connection is gone.
+ */
+MQTT_API
+mqtt_status mqtt_client_auth_continue(mqtt_client *c,
+                                      mqtt_op op,
+                                      const void *data,
+                                      size_t len);
+
+/**
+ * Ends the authentication that an MQTT_EVENT_AUTH with this op asks about: the client stops with MQTT_E_AUTH.
+ */
+MQTT_API
+mqtt_status mqtt_client_auth_fail(mqtt_client *c,
+                                  mqtt_op op);
 
 /**
  * Ends the connection in good order, and stays disconnected until mqtt_client_reconnect.
@@ -1088,7 +1218,8 @@ mqtt_status mqtt_client_disconnect(mqtt_client *c,
 /**
  * Releases the client and all its events. It never waits for the network.
  *
- * After it returns no handler runs; called from a handler, that one is the last. No other thread may be using the client.
+ * After it returns no handler runs; called from a handler, that one is the last. No other thread may be using the client,
+ * but for a callback thread, whose running handler is waited for.
  * A client that is still connected is closed without DISCONNECT, so that its will is published.
  */
 MQTT_API
@@ -1140,6 +1271,15 @@ mqtt_status mqtt_client_publish_msg(mqtt_client *c,
                                     mqtt_op *op);
 
 /**
+ * Takes back an operation that has not begun to be sent, or any request. Its outcome is MQTT_E_CANCELLED.
+ *
+ * MQTT_E_STATE: it is on its way, and its outcome follows. MQTT_E_NOT_FOUND: it is over, or was begun without op.
+ */
+MQTT_API
+mqtt_status mqtt_client_cancel(mqtt_client *c,
+                               mqtt_op op);
+
+/**
  * Waits for an operation and takes its outcome, so that no event tells of it. Returns the operation's status.
  *
  * reason may be NULL; else it is written when the server has answered: the reason of a publish, the first one of a
@@ -1162,6 +1302,19 @@ MQTT_API
 mqtt_msg *mqtt_msg_new(const char *topic,
                        const void *payload,
                        size_t len);
+
+/**
+ * Makes a message whose payload is not copied, otherwise as mqtt_msg_new.
+ *
+ * The payload has to stay as it is until release is called with user and payload: once, when the message and all that the
+ * library has made of it are gone, or before this returns NULL. release NULL: it stays for ever, as static data does.
+ */
+MQTT_API
+mqtt_msg *mqtt_msg_new_borrowed(const char *topic,
+                                const void *payload,
+                                size_t len,
+                                mqtt_release_fn release,
+                                void *user);
 
 /**
  * Takes another reference, to keep a message beyond its event. Nothing is copied. Returns m.
@@ -1224,9 +1377,11 @@ MQTT_API mqtt_status mqtt_msg_set_user_data(mqtt_msg *m, void *user);
 MQTT_API const char *mqtt_msg_topic(const mqtt_msg *m);
 
 /**
- * The payload, followed by a NUL that does not count; never NULL. len may be NULL.
+ * The payload, followed by a NUL that does not count unless it is a borrowed one; never NULL. len may be NULL.
  */
-MQTT_API const void *mqtt_msg_payload(const mqtt_msg *m, size_t *len);
+MQTT_API
+const void *mqtt_msg_payload(const mqtt_msg *m,
+                             size_t *len);
 
 /**
  * The QoS: 0, 1 or 2.
@@ -1466,9 +1621,17 @@ void mqtt_client_wake(mqtt_client *c);
 MQTT_API int mqtt_event_type(const mqtt_event *e);
 
 /**
- * The operation that is over; 0 if none, or if it was begun without one.
+ * The operation that is over, or the step that is to be answered; 0 if none, or if it was begun without one.
  */
-MQTT_API mqtt_op mqtt_event_op(const mqtt_event *e);
+MQTT_API
+mqtt_op mqtt_event_op(const mqtt_event *e);
+
+/**
+ * What the server sent for a step of authentication; NULL for the first step, which is the client's. len may be NULL.
+ */
+MQTT_API
+const void *mqtt_event_auth_data(const mqtt_event *e,
+                                 size_t *len);
 
 /**
  * How it ended.

@@ -39,6 +39,8 @@ pub enum ErrorKind {
     Dns,
     /// The system: no connection, or an error of the socket.
     Tcp,
+    /// The proxy does not let the client through.
+    Proxy,
     /// No TLS, or a file for it is of no use.
     Tls,
     /// No WebSocket, or its rules were broken.
@@ -51,6 +53,8 @@ pub enum ErrorKind {
     KeepAlive,
     /// The server sent what the standard does not allow.
     Protocol,
+    /// The session file cannot be read or written, or is not this client's.
+    Store,
     /// The server has not proved that it knows the password.
     Authentication,
     /// A defect of this library.

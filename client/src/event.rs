@@ -67,6 +67,13 @@ pub enum Event {
         op: Option<Op>,
         result: Result<(), Error>,
     },
+    /// A step of an authentication by the program's own method.
+    AuthenticationStep {
+        /// Names the step that the program has to answer; `None` for the server's last word.
+        step: Option<u64>,
+        /// What the server has sent; `None` for the first step, which is the client's.
+        data: Option<Box<[u8]>>,
+    },
     /// There is room in the queue again.
     Writable,
     /// The server has refused to renew a subscription.

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::ffi::CStr;
 use std::fmt;
+use std::ops::Deref;
 use std::sync::{Arc, Weak};
 
 use mqtt_protocol::{
@@ -15,8 +16,10 @@ use crate::{Error, ErrorKind, Moment, OwnedText};
 #[derive(Clone)]
 pub struct Message {
     /// The topic, a NUL, the payload, a NUL: C borrows both as they are.
-    bytes: Box<[u8]>,
+    bytes: Bytes,
     topic_length: usize,
+    /// The payload, if it is not in `bytes`.
+    lent: Option<Lent>,
     /// The QoS it is or was sent with.
     pub qos: QoS,
     /// Whether it is to be retained, or was retained when it came.
@@ -32,6 +35,10 @@ pub struct Message {
     /// How to acknowledge it, at QoS 1 and 2.
     pub(crate) receipt: Option<Receipt>,
 }
+
+/// A payload that is not copied: whoever lends it gets it back when the last message with it is gone.
+#[derive(Clone)]
+pub struct Lent(pub Arc<dyn AsRef<[u8]> + Send + Sync>);
 
 /// What an acknowledgement needs to know of its message.
 #[derive(Clone)]
@@ -77,11 +84,20 @@ impl Message {
         Ok(Draft::new(TopicName::new(topic)?, payload).to_message())
     }
 
+    /// The same with a payload that is not copied.
+    ///
+    /// # Errors
+    /// The topic is no topic name.
+    pub fn with_lent(topic: &str, payload: Lent) -> Result<Self, Error> {
+        Ok(Self { lent: Some(payload), ..Self::new(topic, &[])? })
+    }
+
     /// A message as it came.
     pub(crate) fn received(topic: TopicName<'_>, publish: &Publish<'_>, now: Moment) -> Self {
         Self {
-            bytes: bytes(topic, publish.payload),
+            bytes: Bytes::new(topic, publish.payload),
             topic_length: topic.len(),
+            lent: None,
             qos: publish.delivery.qos(),
             retain: publish.retain,
             duplicate: publish.delivery.is_duplicate(),
@@ -105,14 +121,23 @@ impl Message {
         CStr::from_bytes_with_nul(topic).expect("a topic name holds no NUL, and one follows it")
     }
 
-    /// The payload.
+    /// The payload. A NUL follows it, unless it is lent.
     pub fn payload(&self) -> &[u8] {
-        self.payload_with_nul().split_last().map_or(&[], |(_, payload)| payload)
+        match &self.lent {
+            Some(lent) => (*lent.0).as_ref(),
+            None => {
+                let with_nul = self.bytes.split_at(self.topic_length + 1).1;
+                with_nul.split_last().map_or(&[], |(_, payload)| payload)
+            }
+        }
     }
 
-    /// The payload and the NUL behind it.
-    pub fn payload_with_nul(&self) -> &[u8] {
-        self.bytes.split_at(self.topic_length + 1).1
+    /// How many bytes topic and payload have.
+    pub(crate) fn size(&self) -> usize {
+        match &self.lent {
+            Some(_) => self.topic_length + self.payload().len(),
+            None => self.bytes.len() - 2,
+        }
     }
 
     /// The properties, which it has from here on.
@@ -139,6 +164,7 @@ impl Message {
         Draft {
             topic: self.topic(),
             payload: self.payload(),
+            lent: self.lent.as_ref(),
             qos: self.qos,
             retain: self.retain,
             properties: self.properties.as_deref(),
@@ -160,19 +186,54 @@ impl fmt::Debug for Message {
     }
 }
 
+impl fmt::Debug for Lent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Lent")
+    }
+}
+
 impl fmt::Debug for Attachment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Attachment")
     }
 }
 
-fn bytes(topic: TopicName<'_>, payload: &[u8]) -> Box<[u8]> {
-    let mut bytes = Vec::with_capacity(topic.len() + payload.len() + 2);
-    bytes.extend_from_slice(topic.as_bytes());
-    bytes.push(0);
-    bytes.extend_from_slice(payload);
-    bytes.push(0);
-    bytes.into_boxed_slice()
+/// The bytes of a message. Those of a small one are part of it, which spares an allocation.
+#[derive(Clone)]
+enum Bytes {
+    Small { length: u8, bytes: [u8; SMALL] },
+    Large(Box<[u8]>),
+}
+
+const SMALL: usize = 126;
+
+impl Bytes {
+    fn new(topic: TopicName<'_>, payload: &[u8]) -> Self {
+        let length = topic.len() + payload.len() + 2;
+        if length > SMALL {
+            let mut bytes = Vec::with_capacity(length);
+            for part in [topic.as_bytes(), &[0], payload, &[0]] {
+                bytes.extend_from_slice(part);
+            }
+            return Self::Large(bytes.into_boxed_slice());
+        }
+        let mut bytes = [0; SMALL];
+        let (name, rest) = bytes.split_at_mut(topic.len());
+        name.copy_from_slice(topic.as_bytes());
+        rest.split_at_mut(1).1.split_at_mut(payload.len()).0.copy_from_slice(payload);
+        Self::Small { length: length as u8, bytes }
+    }
+}
+
+impl Deref for Bytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Small { length, bytes } => bytes.split_at((*length).into()).0,
+            Self::Large(bytes) => bytes,
+        }
+    }
 }
 
 /// A message to be published that its caller lends: nothing is copied if it can be sent at once.
@@ -182,6 +243,8 @@ pub struct Draft<'a> {
     pub topic: TopicName<'a>,
     /// The payload.
     pub payload: &'a [u8],
+    /// What keeps the payload alive, if it need not be copied.
+    pub lent: Option<&'a Lent>,
     /// The QoS to send it with.
     pub qos: QoS,
     /// Whether the server is to keep it for those who subscribe later.
@@ -196,7 +259,7 @@ impl<'a> Draft<'a> {
     /// A QoS 0 message without properties.
     pub const fn new(topic: TopicName<'a>, payload: &'a [u8]) -> Self {
         let (qos, retain) = (QoS::AtMostOnce, false);
-        Self { topic, payload, qos, retain, properties: None, attachment: None }
+        Self { topic, payload, lent: None, qos, retain, properties: None, attachment: None }
     }
 
     /// The lifetime in seconds.
@@ -207,8 +270,9 @@ impl<'a> Draft<'a> {
     /// A message of its own.
     pub fn to_message(&self) -> Message {
         Message {
-            bytes: bytes(self.topic, self.payload),
+            bytes: Bytes::new(self.topic, if self.lent.is_some() { &[] } else { self.payload }),
             topic_length: self.topic.len(),
+            lent: self.lent.cloned(),
             qos: self.qos,
             retain: self.retain,
             duplicate: false,

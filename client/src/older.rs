@@ -16,6 +16,7 @@ pub(crate) fn check_options(options: &Options) -> Result<(), Error> {
     let has_name = options.user_name.is_some() || options.password.is_none();
     check(version, has_name, "password without a user name")?;
     check(version, !options.uses_scram, "SCRAM")?;
+    check(version, options.authentication_method.is_none(), "authentication method")?;
     let is_named = !options.client_id.as_str().is_empty();
     check(version, is_named || options.clean_start, "session to keep without a client id")?;
     if version == Version::V3_1 {

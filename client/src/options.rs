@@ -1,7 +1,9 @@
 //! Options: how a client connects, and its limits.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::num::{NonZeroU16, NonZeroU32};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,13 +11,21 @@ use mqtt_protocol::Version;
 
 use crate::older;
 use crate::url::ServerUrl;
-use crate::{Error, ErrorKind, HttpHeader, Message, OwnedText, Server, Tls};
+use crate::{Error, ErrorKind, HttpHeader, Message, OwnedText, Proxy, Server, Tls};
 
 /// How a client connects, and its limits. [`Options::new`] has the defaults.
 #[derive(Clone)]
 pub struct Options {
     /// Where the server is.
     pub server: Server,
+    /// Servers to turn to, in their order, when that one cannot be reached. All are logged in to alike.
+    pub further_servers: Vec<Server>,
+    /// Whether a server that names another one to use is believed.
+    pub follows_redirects: bool,
+    /// Through what servers on the network are reached.
+    pub proxy: Option<Proxy>,
+    /// The address that connections are made from.
+    pub bind_address: Option<IpAddr>,
     /// The version of the protocol. What an older one has no words for is refused.
     pub version: Version,
     /// The name of the session; empty to be given one.
@@ -27,6 +37,9 @@ pub struct Options {
     /// Whether the client proves with SCRAM-SHA-256 that it knows the password, which then does not
     /// travel, and the server that it knows it, too.
     pub uses_scram: bool,
+    /// The method of enhanced authentication whose steps the program takes, told by
+    /// [`Event::AuthenticationStep`](crate::Event::AuthenticationStep).
+    pub authentication_method: Option<OwnedText>,
     /// The longest silence on the connection in seconds; 0 for any.
     pub keep_alive_secs: u16,
     /// Whether the first connection begins with a new session. Before version 5.0 also whether the
@@ -37,6 +50,8 @@ pub struct Options {
     pub adopts_session: bool,
     /// How long the server keeps the session without a connection; `u32::MAX` for ever.
     pub session_expiry_secs: u32,
+    /// Where the session is kept, if it is to outlive the process.
+    pub session_file: Option<PathBuf>,
     /// What the server publishes when the client is gone.
     pub will: Option<Will>,
     /// User properties of CONNECT.
@@ -59,6 +74,8 @@ pub struct Options {
     pub reconnect: Option<Reconnect>,
     /// How long one attempt to connect may take.
     pub connect_timeout: Duration,
+    /// How long the answer to a subscribe or unsubscribe may take.
+    pub answer_timeout: Duration,
     /// How TLS is used, if the URL asks for it.
     pub tls: Tls,
     /// Header fields for the HTTP request that opens a WebSocket.
@@ -141,15 +158,21 @@ impl Options {
         let ServerUrl { server, user_name, password } = ServerUrl::parse(url)?;
         Ok(Self {
             server,
+            further_servers: Vec::new(),
+            follows_redirects: false,
+            proxy: None,
+            bind_address: None,
             version: Version::V5_0,
             client_id: OwnedText::default(),
             user_name: user_name.map(|name| OwnedText::new(&name)).transpose()?,
             password: password.map(String::into_bytes),
             uses_scram: false,
+            authentication_method: None,
             keep_alive_secs: 60,
             clean_start: true,
             adopts_session: false,
             session_expiry_secs: 0,
+            session_file: None,
             will: None,
             user_properties: Vec::new(),
             receive_maximum: NonZeroU16::new(1024).expect("1024 is not 0"),
@@ -169,6 +192,7 @@ impl Options {
                 maximum: Duration::from_secs(60),
             }),
             connect_timeout: Duration::from_secs(30),
+            answer_timeout: Duration::from_secs(30),
             tls: Tls::default(),
             http_headers: Vec::new(),
             log: None,
@@ -184,6 +208,10 @@ impl Options {
         }
         if self.password.as_deref().is_some_and(too_long) {
             return Err(Error::new(ErrorKind::Argument, "a password has at most 65535 bytes"));
+        }
+        if self.uses_scram && self.authentication_method.is_some() {
+            let message = "there is one authentication method, SCRAM or one's own";
+            return Err(Error::new(ErrorKind::Argument, message));
         }
         older::check_options(self)
     }

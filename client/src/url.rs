@@ -1,4 +1,6 @@
-//! Server URLs: which transport, where, and who.
+//! URLs of servers and proxies: which transport, where, and who.
+
+use std::fmt;
 
 use crate::{Error, ErrorKind};
 
@@ -21,6 +23,25 @@ pub enum Server {
         /// The socket's path.
         path: String,
     },
+}
+
+/// A proxy through which servers are reached.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Proxy {
+    pub(crate) kind: ProxyKind,
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    /// Who asks it, if it wants to know.
+    pub(crate) credentials: Option<(String, String)>,
+}
+
+/// What a proxy speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ProxyKind {
+    /// SOCKS 5, which looks up the server's name itself, or is given an address.
+    Socks { looks_up_names: bool },
+    /// HTTP with the method CONNECT.
+    Http,
 }
 
 /// A server with who logs in there.
@@ -47,8 +68,101 @@ const SCHEMES: [Scheme; 5] = [
     Scheme { name: "wss", default_port: 443, is_encrypted: true, is_websocket: true },
 ];
 
+const PROXY_SCHEMES: [(ProxyKind, Scheme); 3] = [
+    (ProxyKind::Socks { looks_up_names: true }, proxy_scheme("socks5h", 1080)),
+    (ProxyKind::Socks { looks_up_names: false }, proxy_scheme("socks5", 1080)),
+    (ProxyKind::Http, proxy_scheme("http", 80)),
+];
+
+const fn proxy_scheme(name: &'static str, default_port: u16) -> Scheme {
+    Scheme { name, default_port, is_encrypted: false, is_websocket: false }
+}
+
 /// Where brokers expect WebSocket clients.
 const DEFAULT_WEBSOCKET_PATH: &str = "/mqtt";
+
+impl Server {
+    /// The server at a URL that says nothing of who logs in.
+    ///
+    /// # Errors
+    /// The URL is malformed, or has a user name.
+    pub fn new(url: &str) -> Result<Self, Error> {
+        match ServerUrl::parse(url)? {
+            ServerUrl { server, user_name: None, .. } => Ok(server),
+            _ => Err(wrong("who logs in is said once, for all servers")),
+        }
+    }
+
+    /// The server that a Server Reference names, reached as this one is.
+    ///
+    /// A reference is a list of `HOST[:PORT]`, of which this takes the first. A name says nothing of
+    /// the transport, so an encrypted connection never leads to one in the clear.
+    pub(crate) fn referred(&self, reference: &str) -> Option<Self> {
+        let Self::Network { is_encrypted, websocket_path, port, .. } = self else { return None };
+        let (host, named_port) =
+            host_and_port(reference.split(' ').find(|one| !one.is_empty())?).ok()?;
+        Some(Self::Network {
+            host,
+            port: named_port.unwrap_or(*port),
+            is_encrypted: *is_encrypted,
+            websocket_path: websocket_path.clone(),
+        })
+    }
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Network { host, port, .. } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Self::Network { host, port, .. } => write!(f, "{host}:{port}"),
+            Self::Unix { path } => f.write_str(path),
+        }
+    }
+}
+
+impl Proxy {
+    /// Reads `socks5h://`, `socks5://` or `http://` with `[USER:PASSWORD@]HOST[:PORT]`. With `socks5h`
+    /// and `http` the proxy looks up the server's name.
+    ///
+    /// # Errors
+    /// The URL is malformed, or the proxy could not be told the name or password.
+    pub fn new(url: &str) -> Result<Self, Error> {
+        let (name, rest) = url.split_once("://").ok_or(wrong("a URL begins with a scheme"))?;
+        let found = PROXY_SCHEMES.iter().find(|(_, scheme)| scheme.name == name);
+        let (kind, scheme) = found.ok_or(wrong("a proxy is one of socks5h, socks5, http"))?;
+        let ServerUrl { server, user_name, password } = scheme.parse(rest)?;
+        let Server::Network { host, port, .. } = server else {
+            return Err(wrong("a proxy is on the network"));
+        };
+        let credentials = user_name.map(|name| (name, password.unwrap_or_default()));
+        let fits = |text: &str| (1..=255).contains(&text.len());
+        if let (ProxyKind::Socks { .. }, Some((name, password))) = (kind, &credentials)
+            && !(fits(name) && fits(password))
+        {
+            return Err(wrong("name and password for SOCKS have 1 to 255 bytes"));
+        }
+        if credentials.as_ref().is_some_and(|(name, _)| name.contains(':')) {
+            return Err(wrong("a name for a proxy has no colon"));
+        }
+        Ok(Self { kind: *kind, host, port, credentials })
+    }
+
+    /// Whether it takes the server's name as it is.
+    pub(crate) fn looks_up_names(&self) -> bool {
+        !matches!(self.kind, ProxyKind::Socks { looks_up_names: false })
+    }
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A password does not belong into a log.
+        f.debug_struct("Proxy")
+            .field("kind", &self.kind)
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .finish_non_exhaustive()
+    }
+}
 
 impl ServerUrl {
     /// Reads `SCHEME://[USER[:PASSWORD]@]HOST[:PORT][/PATH]` or `unix:///PATH`.
@@ -206,6 +320,48 @@ mod tests {
     fn a_unix_socket_has_a_path() {
         let url = ServerUrl::parse("unix:///run/mqtt.sock").unwrap();
         assert_eq!(url.server, Server::Unix { path: "/run/mqtt.sock".into() });
+    }
+
+    #[test]
+    fn a_reference_leads_to_a_server_of_the_same_kind() {
+        let from = |url: &str, reference: &str| {
+            Server::new(url).unwrap().referred(reference).map(|server| server.to_string())
+        };
+        let to = |place: &str| Some(place.to_owned());
+        assert_eq!(from("mqtt://a", "b"), to("b:1883"));
+        assert_eq!(from("mqtts://a:7", "b.example  c"), to("b.example:7"));
+        assert_eq!(from("mqtt://a", "[fe80::1]:4"), to("[fe80::1]:4"));
+        assert_eq!(from("mqtt://a", ""), None);
+        assert_eq!(from("mqtt://a", "b:x"), None);
+        assert_eq!(from("unix:///a", "b"), None);
+        let moved = Server::new("wss://a/x").unwrap().referred("b:8").unwrap();
+        assert_eq!(moved, Server::new("wss://b:8/x").unwrap());
+    }
+
+    #[test]
+    fn a_proxy_has_its_kind_place_and_credentials() {
+        let proxy = Proxy::new("socks5h://ann:p%20w@host").unwrap();
+        assert_eq!((proxy.kind, proxy.port), (ProxyKind::Socks { looks_up_names: true }, 1080));
+        assert_eq!(proxy.credentials, Some(("ann".into(), "p w".into())));
+        assert_eq!(Proxy::new("http://[::1]:3128").unwrap().host, "::1");
+        let long = format!("socks5://{}:p@host", "n".repeat(256));
+        for url in [
+            "host:1080",
+            "mqtt://host",
+            "socks5://",
+            "http://a/b",
+            "socks5://ann@h",
+            &long,
+            "http://a%3Ab:c@h",
+        ] {
+            assert_eq!(Proxy::new(url).unwrap_err().kind, ErrorKind::Url, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_further_server_brings_no_credentials() {
+        assert_eq!(Server::new("mqtt://ann@host").unwrap_err().kind, ErrorKind::Url);
+        Server::new("mqtts://host:1").unwrap();
     }
 
     #[test]

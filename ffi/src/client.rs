@@ -1,13 +1,13 @@
 //! The client: its life, and what the server granted it.
 
-use std::ffi::{c_char, c_int};
+use std::ffi::{c_char, c_int, c_void};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use ::mqtt_client::Options;
 use ::mqtt_client::protocol::ReasonCode;
 
-use crate::convert::{reference, text, write};
+use crate::convert::{bytes, reference, text, write};
 use crate::guard::*;
 use crate::handle::{Handle, handle, waiting};
 use crate::library::*;
@@ -69,11 +69,11 @@ pub unsafe extern "C" fn mqtt_client_new(
 ) -> mqtt_status {
     // SAFETY: the header's promises hold for every argument.
     guard(|| unsafe {
-        let options = reference(o)?.0.clone();
+        let mqtt_options(options, draining) = reference(o)?;
         if out.is_null() {
             return Err(Failure::argument("a pointer is NULL"));
         }
-        out.write(Handle::create(options)?);
+        out.write(Handle::create(options.clone(), *draining)?);
         Ok(())
     })
 }
@@ -91,7 +91,7 @@ pub unsafe extern "C" fn mqtt_client_open(
         if out.is_null() {
             return Err(Failure::argument("a pointer is NULL"));
         }
-        out.write(Handle::create(options)?);
+        out.write(Handle::create(options, Draining::default())?);
         Ok(())
     })
 }
@@ -135,7 +135,7 @@ pub unsafe extern "C" fn mqtt_client_reconnect(c: *mut mqtt_client) -> mqtt_stat
 /// Proves anew, on the open connection, that the client knows the password, and has the server prove it, too.
 ///
 /// op NULL: only a failure is reported. Else exactly one MQTT_EVENT_AUTH_DONE follows, or mqtt_client_wait takes it. A
-/// failure ends the connection. MQTT_E_STATE without a connection, without mqtt_options_set_auth_scram, or while another
+/// failure ends the connection. MQTT_E_STATE without a connection, without mqtt_options_set_auth_scram or mqtt_options_set_auth, or while another
 /// one is under way.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mqtt_client_reauthenticate(
@@ -146,6 +146,33 @@ pub unsafe extern "C" fn mqtt_client_reauthenticate(
     guard(|| unsafe {
         let begun = handle(c)?.client.reauthenticate(!op.is_null())?;
         write(op, begun.0);
+        Ok(())
+    })
+}
+
+/// Answers the step of authentication that an MQTT_EVENT_AUTH with this op asks for, at once or later, on any thread.
+///
+/// data goes to the server as it is, at most 65,535 bytes. MQTT_E_NOT_FOUND: the step is over, or its connection is gone.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mqtt_client_auth_continue(
+    c: *mut mqtt_client,
+    op: mqtt_op,
+    data: *const c_void,
+    len: usize,
+) -> mqtt_status {
+    // SAFETY: the header's promises hold for every argument.
+    guard(|| unsafe {
+        handle(c)?.client.continue_authentication(op, bytes(data, len)?)?;
+        Ok(())
+    })
+}
+
+/// Ends the authentication that an MQTT_EVENT_AUTH with this op asks about: the client stops with MQTT_E_AUTH.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mqtt_client_auth_fail(c: *mut mqtt_client, op: mqtt_op) -> mqtt_status {
+    // SAFETY: the header's promises hold for every argument.
+    guard(|| unsafe {
+        handle(c)?.client.fail_authentication(op)?;
         Ok(())
     })
 }
@@ -180,7 +207,8 @@ pub unsafe extern "C" fn mqtt_client_disconnect(
 
 /// Releases the client and all its events. It never waits for the network.
 ///
-/// After it returns no handler runs; called from a handler, that one is the last. No other thread may be using the client.
+/// After it returns no handler runs; called from a handler, that one is the last. No other thread may be using the client,
+/// but for a callback thread, whose running handler is waited for.
 /// A client that is still connected is closed without DISCONNECT, so that its will is published.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mqtt_client_free(c: *mut mqtt_client) {
@@ -196,6 +224,7 @@ pub unsafe extern "C" fn mqtt_client_free(c: *mut mqtt_client) {
     }
     handle.is_freed.store(true, Ordering::Relaxed);
     read((), || {
+        handle.end_callback_thread();
         drop(handle);
         Some(())
     });

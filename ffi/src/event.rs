@@ -14,14 +14,15 @@ use crate::guard::*;
 use crate::handle::{Handle, handle};
 use crate::library::*;
 use crate::message::*;
+use crate::options::mqtt_event_fn;
 use crate::publish::*;
-use crate::routes::User;
+use crate::routes::{EventHandler, User};
 
 /// Something that happened. Borrowed until the next mqtt_client_next_event or mqtt_client_dispatch on its client.
 #[derive(Debug)]
 pub struct mqtt_event {
     pub(crate) event: Event,
-    sentence: CString,
+    sentence: Option<CString>,
 }
 
 /// The client is connected: session_present, user properties.
@@ -47,10 +48,14 @@ pub const MQTT_EVENT_REPLY: c_int = 9;
 pub const MQTT_EVENT_WRITABLE: c_int = 10;
 /// The server refused to renew a subscription: reason, message (the filter), user_data of the subscription.
 pub const MQTT_EVENT_SUBSCRIPTION_LOST: c_int = 11;
-/// The server names another server to use: reason, message (the reference). It is not followed.
+/// The server names another server to use: reason, message (the reference). See mqtt_options_set_redirect.
 pub const MQTT_EVENT_REDIRECT: c_int = 12;
 /// An mqtt_client_reauthenticate is over: op, status, message.
 pub const MQTT_EVENT_AUTH_DONE: c_int = 13;
+
+/// A step of authentication by the program's own method: op, auth_data. Answer with mqtt_client_auth_continue or
+/// mqtt_client_auth_fail, unless op is 0: then it is what the server said last, which it need not.
+pub const MQTT_EVENT_AUTH: c_int = 14;
 
 /// The next event, or NULL: when the time is up, when mqtt_client_wake was called, or when it cannot be waited for.
 ///
@@ -65,14 +70,11 @@ pub unsafe extern "C" fn mqtt_client_next_event(
     guard_value(ptr::null(), || unsafe {
         let handle = handle(c)?;
         refuse_in_callback()?;
+        handle.refuse_if_drained_by_library()?;
         let event = handle.client.next_event(convert::timeout(timeout_ms)?);
         Ok(handle.hand_out(event))
     })
 }
-
-/// A handler for events. e is borrowed for the call.
-pub type mqtt_event_fn =
-    Option<unsafe extern "C" fn(user: *mut c_void, c: *mut mqtt_client, e: *const mqtt_event)>;
 
 /// Sets the handler for events that have none of their own; NULL: they are dropped. Not from two threads at once.
 #[unsafe(no_mangle)]
@@ -83,7 +85,7 @@ pub unsafe extern "C" fn mqtt_client_set_event_handler(
 ) {
     // SAFETY: the header's promises hold for every argument.
     guard(|| unsafe {
-        *handle(c)?.event_handler() = handler.map(|handler| (handler, User(user)));
+        *handle(c)?.event_handler() = EventHandler::new(handler, user);
         Ok(())
     });
 }
@@ -97,7 +99,7 @@ pub unsafe extern "C" fn mqtt_client_dispatch(c: *mut mqtt_client, timeout_ms: c
     // SAFETY: the header's promises hold for every argument.
     let status = guard(|| unsafe {
         refuse_in_callback()?;
-        handle(c)?;
+        handle(c)?.refuse_if_drained_by_library()?;
         // A handler may release the client, which then lives until the handler has returned.
         Arc::increment_strong_count(c.cast::<Handle>());
         let handle = Arc::from_raw(c.cast::<Handle>());
@@ -163,11 +165,34 @@ pub unsafe extern "C" fn mqtt_event_type(e: *const mqtt_event) -> c_int {
     read(0, || unsafe { Some(type_of(event(e)?)) })
 }
 
-/// The operation that is over; 0 if none, or if it was begun without one.
+/// The operation that is over, or the step that is to be answered; 0 if none, or if it was begun without one.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mqtt_event_op(e: *const mqtt_event) -> mqtt_op {
     // SAFETY: the header's promises hold for every argument.
-    read(0, || unsafe { Some(event(e)?.op()?.0) })
+    read(0, || unsafe {
+        match event(e)? {
+            Event::AuthenticationStep { step, .. } => *step,
+            other => Some(other.op()?.0),
+        }
+    })
+}
+
+/// What the server sent for a step of authentication; NULL for the first step, which is the client's. len may be NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mqtt_event_auth_data(
+    e: *const mqtt_event,
+    len: *mut usize,
+) -> *const c_void {
+    // SAFETY: the header's promises hold for every argument.
+    let data = read(None, || unsafe {
+        match event(e)? {
+            Event::AuthenticationStep { data, .. } => Some(data.as_deref()),
+            _ => None,
+        }
+    });
+    // SAFETY: the header's promises hold for every argument.
+    unsafe { convert::write(len, data.map_or(0, <[u8]>::len)) };
+    data.map_or(ptr::null(), |data| data.as_ptr().cast())
 }
 
 /// How it ended.
@@ -202,7 +227,7 @@ pub unsafe extern "C" fn mqtt_event_reason_at(e: *const mqtt_event, i: usize) ->
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mqtt_event_message(e: *const mqtt_event) -> *const c_char {
     // SAFETY: the header's promises hold for every argument.
-    read(fixed(c""), || unsafe { Some(e.as_ref()?.sentence.as_ptr()) })
+    read(fixed(c""), || unsafe { Some(e.as_ref()?.sentence.as_ref()?.as_ptr()) })
 }
 
 /// The operating system's error number (errno), 0 if none.
@@ -294,8 +319,8 @@ impl mqtt_event {
     pub(crate) fn new(event: Event) -> Self {
         let sentence = match &event {
             Event::SubscriptionLost { filter: text, .. }
-            | Event::Redirect { reference: text, .. } => text.as_c_str().to_owned(),
-            other => other.error().map_or_else(CString::default, |error| c_string(&error.message)),
+            | Event::Redirect { reference: text, .. } => Some(text.as_c_str().to_owned()),
+            other => other.error().map(|error| c_string(&error.message)),
         };
         Self { event, sentence }
     }
@@ -321,6 +346,7 @@ fn type_of(event: &Event) -> c_int {
         Event::SubscriptionLost { .. } => MQTT_EVENT_SUBSCRIPTION_LOST,
         Event::Redirect { .. } => MQTT_EVENT_REDIRECT,
         Event::AuthenticationDone { .. } => MQTT_EVENT_AUTH_DONE,
+        Event::AuthenticationStep { .. } => MQTT_EVENT_AUTH,
     }
 }
 

@@ -6,6 +6,7 @@ use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use ::mqtt_client::{Attachment, Client, Event, Message, Options};
@@ -15,7 +16,8 @@ use crate::convert;
 use crate::event::mqtt_event;
 use crate::guard::*;
 use crate::library::*;
-use crate::routes::{MessageRoute, ReplyRoute, User};
+use crate::options::Draining;
+use crate::routes::{EventHandler, MessageRoute, ReplyRoute};
 
 /// A client as C holds it.
 pub(crate) struct Handle {
@@ -23,15 +25,14 @@ pub(crate) struct Handle {
     /// What [`forks`] was when the client was made.
     born: u32,
     /// The event that the program has.
-    current: Mutex<Option<Box<mqtt_event>>>,
+    current: Mutex<Option<mqtt_event>>,
     event_handler: Mutex<Option<EventHandler>>,
+    /// The thread that drains in the program's place.
+    callback_thread: Mutex<Option<JoinHandle<()>>>,
+    is_drained_by_library: bool,
     pub(crate) is_freed: AtomicBool,
     id: OnceLock<CString>,
 }
-
-/// A handler for events and the pointer that goes with it.
-pub(crate) type EventHandler =
-    (unsafe extern "C" fn(*mut std::ffi::c_void, *mut mqtt_client, *const mqtt_event), User);
 
 /// The handle behind a pointer.
 pub(crate) unsafe fn handle<'a>(c: *const mqtt_client) -> Result<&'a Handle, Failure> {
@@ -55,18 +56,79 @@ pub(crate) fn waiting(timeout_ms: c_int) -> Result<Option<Duration>, Failure> {
 
 impl Handle {
     /// Makes a client, on whose threads no signal is delivered.
-    pub(crate) fn create(options: Options) -> Result<*mut mqtt_client, Failure> {
+    pub(crate) fn create(
+        options: Options,
+        draining: Draining,
+    ) -> Result<*mut mqtt_client, Failure> {
         watch_forks();
         let client = with_signals_blocked(|| Client::new(options))?;
         let handle = Self {
             client,
             born: forks(),
             current: Mutex::default(),
-            event_handler: Mutex::default(),
+            event_handler: Mutex::new(draining.event_handler),
+            callback_thread: Mutex::default(),
+            is_drained_by_library: draining.is_by_library,
             is_freed: AtomicBool::new(false),
             id: OnceLock::new(),
         };
-        Ok(Arc::into_raw(Arc::new(handle)).cast_mut().cast())
+        let handle = Arc::new(handle);
+        let pointer = Arc::into_raw(Arc::clone(&handle)).cast_mut().cast();
+        // A handler may release the client before this returns; what is held here lives on.
+        match handle.begin_callback_thread() {
+            Ok(()) => Ok(pointer),
+            Err(failure) => {
+                // SAFETY: the program does not get the reference that was made for it.
+                drop(unsafe { Arc::from_raw(pointer.cast_const().cast::<Self>()) });
+                Err(failure)
+            }
+        }
+    }
+
+    /// Has a thread call the handlers until the client is released, if the program wants one.
+    fn begin_callback_thread(self: &Arc<Self>) -> Result<(), Failure> {
+        if !self.is_drained_by_library {
+            return Ok(());
+        }
+        let mut place = self.callback_thread();
+        let handle = Arc::clone(self);
+        let drain = move || {
+            // It begins when its place is taken.
+            drop(handle.callback_thread());
+            while !handle.is_freed.load(Ordering::Relaxed) {
+                read((), || {
+                    handle.dispatch(None);
+                    Some(())
+                });
+            }
+        };
+        let builder = thread::Builder::new().name("mqtt-callbacks".to_owned());
+        let thread = with_signals_blocked(|| builder.spawn(drain));
+        let thread = thread.map_err(|_| Failure::new(MQTT_E_INTERNAL, "cannot start a thread"));
+        *place = Some(thread?);
+        Ok(())
+    }
+
+    fn callback_thread(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {
+        self.callback_thread.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has the thread that calls the handlers end, and waits for that, unless this is it.
+    pub(crate) fn end_callback_thread(&self) {
+        let thread = self.callback_thread().take();
+        self.client.wake();
+        if let Some(thread) = thread.filter(|it| it.thread().id() != thread::current().id()) {
+            // How it ends makes no difference here.
+            let _ = thread.join();
+        }
+    }
+
+    /// Refuses to drain what a thread of the library's drains.
+    pub(crate) fn refuse_if_drained_by_library(&self) -> Result<(), Failure> {
+        match self.is_drained_by_library {
+            false => Ok(()),
+            true => Err(Failure::new(MQTT_E_STATE, "the callback thread takes the events")),
+        }
     }
 
     pub(crate) fn is_forked(&self) -> bool {
@@ -88,10 +150,9 @@ impl Handle {
 
     /// Keeps the event that the program gets until the next one.
     pub(crate) fn hand_out(&self, event: Option<Event>) -> *const mqtt_event {
-        let event = event.map(|event| Box::new(mqtt_event::new(event)));
-        let pointer = event.as_deref().map_or(ptr::null(), ptr::from_ref);
-        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = event;
-        pointer
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        *current = event.map(mqtt_event::new);
+        current.as_ref().map_or(ptr::null(), ptr::from_ref)
     }
 
     /// Waits for events and calls the handlers for those there are; returns how many there were.
@@ -164,12 +225,12 @@ impl Handle {
 
     fn call_event_handler(&self, event: &mqtt_event) {
         let handler = *self.event_handler();
-        if let Some((handler, user)) = handler
+        if let Some(EventHandler { call, user }) = handler
             && !self.is_freed.load(Ordering::Relaxed)
         {
             let _inside = InCallback::enter();
             // SAFETY: the program gave the handler; what it borrows lives until it returns.
-            unsafe { handler(user.get(), self.pointer(), event) };
+            unsafe { call(user.get(), self.pointer(), event) };
         }
     }
 

@@ -6,7 +6,7 @@ use std::ptr;
 use std::sync::Arc;
 
 use ::mqtt_client::protocol::{PacketType, ReasonCode};
-use ::mqtt_client::{Attachment, Message, OwnedText, Properties};
+use ::mqtt_client::{Attachment, Lent, Message, OwnedText, Properties};
 
 use crate::convert::{self, bytes, optional_text, text, write};
 use crate::guard::*;
@@ -35,6 +35,53 @@ pub unsafe extern "C" fn mqtt_msg_new(
         let message = Message::new(text(topic)?, bytes(payload, len)?)?;
         Ok(Arc::into_raw(Arc::new(message)).cast_mut().cast())
     })
+}
+
+/// Called when the last message with a borrowed payload is gone, on whichever thread that happens.
+pub type mqtt_release_fn = Option<unsafe extern "C" fn(user: *mut c_void, payload: *const c_void)>;
+
+/// Makes a message whose payload is not copied, otherwise as mqtt_msg_new.
+///
+/// The payload has to stay as it is until release is called with user and payload: once, when the message and all that the
+/// library has made of it are gone, or before this returns NULL. release NULL: it stays for ever, as static data does.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mqtt_msg_new_borrowed(
+    topic: *const c_char,
+    payload: *const c_void,
+    len: usize,
+    release: mqtt_release_fn,
+    user: *mut c_void,
+) -> *mut mqtt_msg {
+    // SAFETY: the header's promises hold for every argument.
+    guard_value(ptr::null_mut(), || unsafe {
+        let payload = Borrowed { bytes: bytes(payload, len)?, release, user: User(user) };
+        let message = Message::with_lent(text(topic)?, Lent(Arc::new(payload)))?;
+        Ok(Arc::into_raw(Arc::new(message)).cast_mut().cast())
+    })
+}
+
+/// A payload of the program's.
+struct Borrowed {
+    /// It is there until `release` is called.
+    bytes: &'static [u8],
+    release: mqtt_release_fn,
+    user: User,
+}
+
+impl AsRef<[u8]> for Borrowed {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes
+    }
+}
+
+impl Drop for Borrowed {
+    fn drop(&mut self) {
+        if let Some(release) = self.release {
+            let _inside = InCallback::enter();
+            // SAFETY: the program gave the function to be called once with these, on any thread.
+            unsafe { release(self.user.get(), self.bytes.as_ptr().cast()) };
+        }
+    }
 }
 
 /// Takes another reference, to keep a message beyond its event. Nothing is copied. Returns m.
@@ -210,13 +257,13 @@ pub unsafe extern "C" fn mqtt_msg_topic(m: *const mqtt_msg) -> *const c_char {
     read(ptr::null(), || unsafe { Some(message(m)?.topic_c_str().as_ptr()) })
 }
 
-/// The payload, followed by a NUL that does not count; never NULL. len may be NULL.
+/// The payload, followed by a NUL that does not count unless it is a borrowed one; never NULL. len may be NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mqtt_msg_payload(m: *const mqtt_msg, len: *mut usize) -> *const c_void {
     // SAFETY: the header's promises hold for every argument.
-    let payload = read(c"".to_bytes_with_nul(), || unsafe { Some(message(m)?.payload_with_nul()) });
+    let payload = read(c"".to_bytes(), || unsafe { Some(message(m)?.payload()) });
     // SAFETY: the header's promises hold for every argument.
-    unsafe { write(len, payload.len() - 1) };
+    unsafe { write(len, payload.len()) };
     payload.as_ptr().cast()
 }
 

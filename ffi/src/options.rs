@@ -2,6 +2,7 @@
 
 use std::ffi::{c_char, c_int, c_uint, c_void};
 use std::num::{NonZeroU16, NonZeroU32};
+use std::path::PathBuf;
 use std::ptr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,17 +10,31 @@ use std::time::Duration;
 use ::mqtt_client::protocol::{ReasonCode, Version};
 use ::mqtt_client::{EventLimit, Farewell, Log, LogLevel, Options, OwnedText, Reconnect, Will};
 
+use crate::client::mqtt_client;
 use crate::convert::{self, bytes, exclusive, optional_text, reference, text};
+use crate::event::mqtt_event;
 use crate::guard::*;
 use crate::library::*;
 use crate::message::*;
-use crate::routes::User;
+use crate::routes::{EventHandler, User};
 
 /// How to connect. mqtt_client_new copies it; change and release it as you like afterwards.
 ///
 /// Every setter checks its value at once. Only what differs from the default need be set.
 #[derive(Debug)]
-pub struct mqtt_options(pub(crate) Options);
+pub struct mqtt_options(pub(crate) Options, pub(crate) Draining);
+
+/// How events are drained.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Draining {
+    /// Whether a thread of the library's does it.
+    pub(crate) is_by_library: bool,
+    pub(crate) event_handler: Option<EventHandler>,
+}
+
+/// A handler for events. e is borrowed for the call.
+pub type mqtt_event_fn =
+    Option<unsafe extern "C" fn(user: *mut c_void, c: *mut mqtt_client, e: *const mqtt_event)>;
 
 /// Called with a line for the log: 1 error, 2 warning, 3 information, 4 debug, 5 trace.
 ///
@@ -49,7 +64,7 @@ pub unsafe extern "C" fn mqtt_options_new(url: *const c_char) -> *mut mqtt_optio
     // SAFETY: the header's promises hold for every argument.
     guard_value(ptr::null_mut(), || unsafe {
         let options = Options::new(text(url)?)?;
-        Ok(Box::into_raw(Box::new(mqtt_options(options))))
+        Ok(Box::into_raw(Box::new(mqtt_options(options, Draining::default()))))
     })
 }
 
@@ -144,6 +159,23 @@ pub unsafe extern "C" fn mqtt_options_set_auth_scram(
     })
 }
 
+/// Authenticates with a method of the program's own (MQTT 5 AUTH), whose steps it takes; NULL: with none, the default.
+///
+/// Each step is an MQTT_EVENT_AUTH, the first one before the client sends CONNECT: answer with mqtt_client_auth_continue.
+/// So the program has to drain for the client to become connected. Not together with mqtt_options_set_auth_scram.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mqtt_options_set_auth(
+    o: *mut mqtt_options,
+    method: *const c_char,
+) -> mqtt_status {
+    // SAFETY: the header's promises hold for every argument.
+    guard(|| unsafe {
+        let options = &mut exclusive(o)?.0;
+        options.authentication_method = optional_text(method)?.map(OwnedText::new).transpose()?;
+        Ok(())
+    })
+}
+
 /// The longest silence on the connection, 0 to 65,535 seconds; 0: any. Default: 60.
 ///
 /// A dead server is noticed within one and a quarter of it. The server may set another.
@@ -165,7 +197,7 @@ pub unsafe extern "C" fn mqtt_options_set_keep_alive(
 /// Whether the first connection begins with a new session (1, the default) or throws nothing away that the server has (0).
 ///
 /// With 0 a session from an earlier run of the program ends the attempt with MQTT_E_PROTOCOL, since this end's part of it
-/// is gone, unless mqtt_options_set_adopt_session says otherwise. A reconnect of the same client goes on with its session
+/// is gone, unless mqtt_options_set_session_file or mqtt_options_set_adopt_session says otherwise. A reconnect of the same client goes on with its session
 /// in either case, if a session expiry is set. Before 5.0 there is no session expiry, and 0 says that the session is kept.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mqtt_options_set_clean_start(
@@ -207,6 +239,28 @@ pub unsafe extern "C" fn mqtt_options_set_session_expiry(
     guard(|| unsafe {
         let options = &mut exclusive(o)?.0;
         options.session_expiry_secs = seconds;
+        Ok(())
+    })
+}
+
+/// The file in which the client keeps what has to outlive its process; NULL: none, the default.
+///
+/// QoS 1 and 2 messages are in it when mqtt_client_publish returns, and go out in a later run if not in this one: they stay
+/// without an outcome at mqtt_client_disconnect and mqtt_client_free. What an earlier run has left is sent without an
+/// operation. Set a session expiry, too, so that the server keeps its part; mqtt_options_set_clean_start counts only for a
+/// file that is new, and so does a client id that the server gives. Subscribe anew in each run.
+///
+/// mqtt_client_new returns MQTT_E_STORE if the file cannot be used, is another client's, or is in use. docs/session-file.md
+/// has the format. A process may be killed at any time; a machine that loses its power may lose the latest messages.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mqtt_options_set_session_file(
+    o: *mut mqtt_options,
+    path: *const c_char,
+) -> mqtt_status {
+    // SAFETY: the header's promises hold for every argument.
+    guard(|| unsafe {
+        let options = &mut exclusive(o)?.0;
+        options.session_file = optional_text(path)?.map(PathBuf::from);
         Ok(())
     })
 }
@@ -370,7 +424,8 @@ pub unsafe extern "C" fn mqtt_options_set_event_queue(
 
 /// The pause before connecting anew: random, from 0 to a bound that doubles from min_ms to max_ms. Default: 500, 60000.
 ///
-/// A min_ms of -1 turns it off: then the first failure ends in MQTT_EVENT_STOPPED.
+/// With several servers the pause follows when each was tried. A min_ms of -1 turns it off: then a lost connection, or an
+/// attempt that fails with each server, ends in MQTT_EVENT_STOPPED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mqtt_options_set_reconnect(
     o: *mut mqtt_options,
@@ -404,6 +459,60 @@ pub unsafe extern "C" fn mqtt_options_set_connect_timeout(
         let limit = convert::timeout(ms)?.filter(|limit| !limit.is_zero());
         options.connect_timeout =
             limit.ok_or_else(|| Failure::argument("an attempt to connect takes some time"))?;
+        Ok(())
+    })
+}
+
+/// How long the server may take to answer a subscribe or unsubscribe, in ms, not 0. Default: 30000.
+///
+/// After that the operation ends with MQTT_E_TIMEOUT; the server may yet do what it was asked for.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mqtt_options_set_ack_timeout(
+    o: *mut mqtt_options,
+    ms: c_int,
+) -> mqtt_status {
+    // SAFETY: the header's promises hold for every argument.
+    guard(|| unsafe {
+        let options = &mut exclusive(o)?.0;
+        let limit = match convert::timeout(ms)? {
+            Some(limit) if limit.is_zero() => {
+                return Err(Failure::argument("an answer takes some time"));
+            }
+            Some(limit) => limit,
+            None => Duration::MAX,
+        };
+        options.answer_timeout = limit;
+        Ok(())
+    })
+}
+
+/// Sets the handler for events that have none of their own, as mqtt_client_set_event_handler does, before there are any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mqtt_options_set_event_handler(
+    o: *mut mqtt_options,
+    handler: mqtt_event_fn,
+    user: *mut c_void,
+) -> mqtt_status {
+    // SAFETY: the header's promises hold for every argument.
+    guard(|| unsafe {
+        exclusive(o)?.1.event_handler = EventHandler::new(handler, user);
+        Ok(())
+    })
+}
+
+/// Whether the library has a thread of its own call the handlers (1), so that the program need not drain. Default: 0.
+///
+/// Set the handler for events with mqtt_options_set_event_handler, or early ones are missed. mqtt_client_next_event and
+/// mqtt_client_dispatch return MQTT_E_STATE then, and mqtt_client_wait finds only outcomes that the thread has not taken
+/// before. mqtt_client_free waits for a handler that is running, except inside one.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mqtt_options_set_callback_thread(
+    o: *mut mqtt_options,
+    yes: c_int,
+) -> mqtt_status {
+    // SAFETY: the header's promises hold for every argument.
+    guard(|| unsafe {
+        exclusive(o)?.1.is_by_library = convert::yes(yes);
         Ok(())
     })
 }

@@ -71,6 +71,18 @@ pub unsafe extern "C" fn mqtt_client_publish_msg(
     })
 }
 
+/// Takes back an operation that has not begun to be sent, or any request. Its outcome is MQTT_E_CANCELLED.
+///
+/// MQTT_E_STATE: it is on its way, and its outcome follows. MQTT_E_NOT_FOUND: it is over, or was begun without op.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mqtt_client_cancel(c: *mut mqtt_client, op: mqtt_op) -> mqtt_status {
+    // SAFETY: the header's promises hold for every argument.
+    guard(|| unsafe {
+        handle(c)?.client.cancel(Op(op))?;
+        Ok(())
+    })
+}
+
 /// Waits for an operation and takes its outcome, so that no event tells of it. Returns the operation's status.
 ///
 /// reason may be NULL; else it is written when the server has answered: the reason of a publish, the first one of a

@@ -5,6 +5,9 @@ use std::sync::Arc;
 
 use ::mqtt_client::Attachment;
 
+use crate::client::mqtt_client;
+use crate::event::mqtt_event;
+use crate::options::mqtt_event_fn;
 use crate::request::mqtt_reply_fn;
 use crate::subscribe::mqtt_message_fn;
 
@@ -30,6 +33,19 @@ impl User {
         let message = || any.downcast_ref::<MessageRoute>().map(|route| route.user.get());
         let reply = || any.downcast_ref::<ReplyRoute>().map(|route| route.user.get());
         any.downcast_ref::<Self>().map(Self::get).or_else(message).or_else(reply)
+    }
+}
+
+/// A handler for events, and the pointer that goes with it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EventHandler {
+    pub(crate) call: unsafe extern "C" fn(*mut c_void, *mut mqtt_client, *const mqtt_event),
+    pub(crate) user: User,
+}
+
+impl EventHandler {
+    pub(crate) fn new(handler: mqtt_event_fn, user: *mut c_void) -> Option<Self> {
+        handler.map(|call| Self { call, user: User(user) })
     }
 }
 

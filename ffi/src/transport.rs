@@ -1,13 +1,91 @@
-//! Options of the transports: TLS, and the HTTP request that opens a WebSocket.
+//! Options of the transports: servers, proxy and address, TLS, and the HTTP request that opens a WebSocket.
 
 use std::ffi::{c_char, c_int, c_void};
 
-use ::mqtt_client::{HttpHeader, Identity, Roots, TlsName};
+use ::mqtt_client::{HttpHeader, Identity, Proxy, Roots, Server, TlsName};
 
 use crate::convert::{self, bytes, exclusive, optional_text, text};
 use crate::guard::*;
 use crate::library::*;
 use crate::options::*;
+
+/// When a server names another one to use: tell the program (MQTT_EVENT_REDIRECT), and treat it as any refusal.
+pub const MQTT_REDIRECT_REPORT: c_int = 0;
+/// When a server names another one to use: tell the program, and connect to that one.
+pub const MQTT_REDIRECT_FOLLOW: c_int = 1;
+
+/// Adds a server to turn to when the others cannot be reached. It is logged in to as the first one, so the URL has no user
+/// name.
+///
+/// The servers are tried in their order, each at once after the one before it has failed, and then a pause follows. After a
+/// lost connection the same server is tried first. What the session of one server has, another one need not have.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mqtt_options_add_server(
+    o: *mut mqtt_options,
+    url: *const c_char,
+) -> mqtt_status {
+    // SAFETY: the header's promises hold for every argument.
+    guard(|| unsafe {
+        let options = &mut exclusive(o)?.0;
+        options.further_servers.push(Server::new(text(url)?)?);
+        Ok(())
+    })
+}
+
+/// What to do when a server names another one (reasons 0x9C and 0x9D): MQTT_REDIRECT_REPORT (the default) or _FOLLOW.
+///
+/// The first of the servers it names is followed, over the same transport, with the same credentials: do so only with
+/// servers that you trust with them. After 0x9D (server moved) it takes the place of the one that has moved.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mqtt_options_set_redirect(
+    o: *mut mqtt_options,
+    policy: c_int,
+) -> mqtt_status {
+    // SAFETY: the header's promises hold for every argument.
+    guard(|| unsafe {
+        let options = &mut exclusive(o)?.0;
+        options.follows_redirects = match policy {
+            MQTT_REDIRECT_REPORT => false,
+            MQTT_REDIRECT_FOLLOW => true,
+            _ => return Err(Failure::argument("a policy is one of MQTT_REDIRECT_*")),
+        };
+        Ok(())
+    })
+}
+
+/// The proxy through which servers on the network are reached; NULL: none, the default. No environment variable is looked at.
+///
+/// - socks5h://[USER:PASSWORD@]HOST[:PORT]: SOCKS 5, which looks up the server's name; port 1080 unless said otherwise
+/// - socks5://...: the same, with the name looked up here
+/// - http://[USER:PASSWORD@]HOST[:PORT]: HTTP with CONNECT, port 80
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mqtt_options_set_proxy(
+    o: *mut mqtt_options,
+    url: *const c_char,
+) -> mqtt_status {
+    // SAFETY: the header's promises hold for every argument.
+    guard(|| unsafe {
+        let options = &mut exclusive(o)?.0;
+        options.proxy = optional_text(url)?.map(Proxy::new).transpose()?;
+        Ok(())
+    })
+}
+
+/// The address, as "192.0.2.1" or "2001:db8::1", that connections are made from; NULL: any, the default.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mqtt_options_set_bind_address(
+    o: *mut mqtt_options,
+    address: *const c_char,
+) -> mqtt_status {
+    // SAFETY: the header's promises hold for every argument.
+    guard(|| unsafe {
+        let options = &mut exclusive(o)?.0;
+        let address = optional_text(address)?.map(str::parse).transpose();
+        options.bind_address =
+            address.map_err(|_| Failure::argument("an address is one of IPv4 or IPv6"))?;
+        Ok(())
+    })
+}
 
 /// Trusts the certificates in a PEM file in place of those the system trusts; NULL: the system's, which is the default.
 ///

@@ -6,6 +6,7 @@ mod support;
 
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
@@ -114,8 +115,62 @@ fn nothing_waits_for_a_silent_server() {
 }
 
 #[test]
+fn what_waits_can_be_taken_back() {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("mqtt://{}", server.local_addr().unwrap());
+    run(Command::new(program()).args(["cancelled", &url]));
+}
+
+#[test]
+fn a_payload_need_not_be_copied() {
+    holds("borrowed");
+}
+
+#[test]
+fn a_thread_of_the_library_may_call_the_handlers() {
+    holds("callback-thread");
+}
+
+#[test]
+fn a_handler_on_the_callback_thread_may_release_the_client() {
+    holds("free-in-callback-thread");
+}
+
+#[test]
+fn what_was_published_outlives_a_killed_process() {
+    for server in Server::all("outliving") {
+        let folder = Folder::new(&format!("session-{}", server.port));
+        let run_with = |case: &str| {
+            let mut command = Command::new(program());
+            command.args([case, &server.url]).env("SESSION_FILE", folder.0.join("session"));
+            command
+        };
+        let killed = run_with("killed").output().unwrap();
+        assert_eq!(killed.status.signal(), Some(9), "{killed:?}");
+        run(&mut run_with("raised"));
+    }
+}
+
+#[test]
+fn the_next_server_is_tried_when_one_is_not_there() {
+    holds("several-servers");
+}
+
+#[test]
 fn short_lives_leave_nothing_behind() {
     holds("lives");
+}
+
+/// `STRESS_SECONDS` makes it long.
+#[test]
+fn each_operation_of_many_threads_has_one_outcome() {
+    let folder = Folder::new("stress");
+    let program = folder.0.join("stress");
+    compile_all(&[root().join("ffi/tests/c/stress.c")], &program);
+    let seconds = std::env::var("STRESS_SECONDS").unwrap_or("1".to_owned());
+    let server = Server::ours();
+    let said = run(Command::new(&program).args([&server.url, &seconds]));
+    println!("{}", String::from_utf8_lossy(&said.stdout));
 }
 
 #[test]

@@ -52,7 +52,7 @@ impl Client {
     /// The queue is full, the client has stopped, or the server would not take the message. Then
     /// there is no operation.
     pub fn publish(&self, draft: &Draft<'_>, is_reported: bool) -> Result<Op, Error> {
-        self.shared.call(|session, now| session.publish(draft, is_reported, now))
+        self.shared.quick_call(|session, now| session.publish(draft, is_reported, now))
     }
 
     /// Subscribes; legal before the client is connected. The subscription is renewed when a
@@ -63,7 +63,7 @@ impl Client {
     /// # Errors
     /// The client has stopped, or too many requests are unanswered.
     pub fn subscribe(&self, subscribe: &Subscribe<'_>, is_reported: bool) -> Result<Op, Error> {
-        self.shared.call(|session, _| session.subscribe(subscribe, is_reported))
+        self.shared.call(|session, now| session.subscribe(subscribe, is_reported, now))
     }
 
     /// Ends subscriptions; legal before the client is connected.
@@ -73,7 +73,7 @@ impl Client {
     /// # Errors
     /// The client has stopped, or too many requests are unanswered.
     pub fn unsubscribe(&self, filters: &[TopicFilter<'_>], is_reported: bool) -> Result<Op, Error> {
-        self.shared.call(|session, _| session.unsubscribe(filters, is_reported))
+        self.shared.call(|session, now| session.unsubscribe(filters, is_reported, now))
     }
 
     /// Proves anew, on the open connection, that the client knows the password, and has the server
@@ -86,6 +86,31 @@ impl Client {
     /// There is no connection, it has not begun with SCRAM, or this is under way already.
     pub fn reauthenticate(&self, is_reported: bool) -> Result<Op, Error> {
         self.shared.call(|session, _| session.reauthenticate(is_reported))
+    }
+
+    /// Takes back an operation that was not begun to be sent, or a request. Its outcome is that it was
+    /// cancelled.
+    ///
+    /// # Errors
+    /// It is on its way, or over, or unknown.
+    pub fn cancel(&self, op: Op) -> Result<(), Error> {
+        self.shared.call(|session, now| session.cancel(op, now))
+    }
+
+    /// Answers an [`Event::AuthenticationStep`] that asks for it.
+    ///
+    /// # Errors
+    /// The step is over, or its connection is gone.
+    pub fn continue_authentication(&self, step: u64, data: &[u8]) -> Result<(), Error> {
+        self.shared.urgent_call(|session, _| session.continue_authentication(step, data))
+    }
+
+    /// Ends the authentication that an [`Event::AuthenticationStep`] asks about, and the connection.
+    ///
+    /// # Errors
+    /// The step is over, or its connection is gone.
+    pub fn fail_authentication(&self, step: u64) -> Result<(), Error> {
+        self.shared.urgent_call(|session, now| session.fail_own_authentication(step, now))
     }
 
     /// Publishes a message that asks for an answer; exactly one [`Event::Reply`] follows.
@@ -234,6 +259,8 @@ impl Drop for Client {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("server", &self.shared.route.server).finish_non_exhaustive()
+        f.debug_struct("Client")
+            .field("server", &self.shared.routes.server())
+            .finish_non_exhaustive()
     }
 }

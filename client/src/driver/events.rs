@@ -337,5 +337,5 @@ pub(super) fn take_op(events: &mut VecDeque<Event>, op: Op) -> Option<Event> {
 
 /// How many bytes an event keeps alive.
 fn size(event: &Event) -> usize {
-    event.message().map_or(0, |message| message.payload().len() + message.topic().len())
+    event.message().map_or(0, |message| message.size())
 }

@@ -12,7 +12,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::clock;
 use super::shared::{Shared, Turn};
-use super::transport::{Transport, closed, explain};
+use super::transport::{Opened, Transport, closed, explain};
 use crate::session::Demand;
 use crate::{Error, LogLevel, Moment};
 
@@ -26,7 +26,7 @@ const FAR_AWAY: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 pub(super) async fn run(shared: &Shared) {
     let mut io = Io::new();
     let mut alarm = pin!(sleep_until(Instant::now() + FAR_AWAY));
-    if shared.route.is_insecure() {
+    if shared.routes.is_insecure() {
         shared.log(LogLevel::Warning, "insecure: any certificate is taken for the server's");
     }
     loop {
@@ -34,8 +34,10 @@ pub(super) async fn run(shared: &Shared) {
         match turn.demand {
             _ if turn.is_over => return,
             Demand::Open => {
-                if let Some(stream) = opened(shared, &mut io, alarm.as_mut()).await {
-                    serve(shared, &mut io, alarm.as_mut(), stream).await;
+                if let Some(opened) = opened(shared, &mut io, alarm.as_mut()).await {
+                    shared.lock().direct.begin(opened.socket);
+                    serve(shared, &mut io, alarm.as_mut(), opened.stream).await;
+                    shared.lock().direct.end();
                 }
             }
             _ => {
@@ -50,12 +52,9 @@ pub(super) async fn run(shared: &Shared) {
 }
 
 /// Opens a connection, unless it is no longer wanted before that.
-async fn opened(
-    shared: &Shared,
-    io: &mut Io,
-    mut alarm: Pin<&mut Sleep>,
-) -> Option<Box<dyn Transport>> {
-    let mut opening = pin!(shared.route.open());
+async fn opened(shared: &Shared, io: &mut Io, mut alarm: Pin<&mut Sleep>) -> Option<Opened> {
+    let server = shared.lock().session.server().cloned()?;
+    let mut opening = pin!(shared.routes.open(&server));
     loop {
         let turn = shared.turn(io, Arrival::Nothing);
         if turn.is_over || turn.demand != Demand::Open {
@@ -65,7 +64,7 @@ async fn opened(
         tokio::select! {
             result = &mut opening => {
                 return match result {
-                    Ok(stream) => Some(stream),
+                    Ok(opened) => Some(opened),
                     Err(error) => {
                         shared.open_failed(error);
                         None
@@ -144,7 +143,7 @@ pub(super) struct Io {
     /// Whether the transport has kept some of the written bytes back.
     is_flushing: bool,
     /// How many bytes of the connection were written before those in `output`.
-    earlier: u64,
+    pub(super) earlier: u64,
 }
 
 /// What has happened on the connection.

@@ -10,13 +10,15 @@
 //! ```
 //!
 //! The program's thread encodes into the outbox itself and wakes the library's thread only if that
-//! sleeps. Locks are taken in the order consumer, session, queue.
+//! sleeps; a message alone it may send itself. Locks are taken in the order consumer, session, queue.
 
 mod client;
 mod clock;
+mod direct;
 mod events;
 mod io;
 mod shared;
+mod store;
 mod transport;
 
 pub use client::Client;

@@ -10,9 +10,11 @@ use tokio::runtime::Builder;
 use tokio::sync::Notify;
 
 use super::clock;
+use super::direct::Direct;
 use super::events::{self, Events, Taken};
 use super::io::{self, Arrival, Io};
-use super::transport::Route;
+use super::store::Store;
+use super::transport::Routes;
 use crate::message::Acknowledge;
 use crate::session::{Authentication, Demand, Salting, Session};
 use crate::{Error, ErrorKind, Event, Log, LogLevel, Moment, Op, Options};
@@ -24,7 +26,7 @@ pub(super) struct Shared {
     pub(super) driver: Notify,
     pub(super) events: Events,
     consumer: Mutex<Consumer>,
-    pub(super) route: Route,
+    pub(super) routes: Routes,
     log: Option<Log>,
 }
 
@@ -37,6 +39,9 @@ pub(super) struct Core {
     pub(super) is_over: bool,
     /// Kept for its capacity.
     batch: Vec<Event>,
+    pub(super) direct: Direct,
+    /// What outlives the process is written here.
+    store: Option<Store>,
 }
 
 /// The program's end of the queue of events.
@@ -70,25 +75,34 @@ const ACK_PATIENCE: Duration = Duration::from_millis(1);
 impl Shared {
     pub(super) fn new(options: Options) -> Result<Arc<Self>, Error> {
         let events = Events::new(options.event_queue)?;
-        let route = Route::new(&options)?;
+        let routes = Routes::new(&options)?;
         let authentication = match options.uses_scram {
             true => Some(Authentication::new(&options, clock::secret()?)?),
             false => None,
         };
+        let opened = options.session_file.as_deref().map(Store::open).transpose()?;
         let shared = Arc::new_cyclic(|weak: &Weak<Self>| Self {
             driver: Notify::new(),
             events,
             consumer: Mutex::default(),
-            route,
+            routes,
             log: options.log.clone(),
             core: Mutex::new(Core {
                 session: Session::new(options, weak.clone(), clock::seed(), clock::now()),
                 is_asleep: false,
                 is_over: false,
                 batch: Vec::new(),
+                direct: Direct::default(),
+                store: None,
             }),
         });
         shared.lock().session.set_authentication(authentication);
+        if let Some((mut store, saved)) = opened {
+            let mut core = shared.lock();
+            core.session.outlive(saved, clock::wall(), clock::now())?;
+            store.rewrite(&core.session.snapshot())?;
+            core.store = Some(store);
+        }
         Ok(shared)
     }
 
@@ -96,17 +110,19 @@ impl Shared {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Uses the session, and wakes the library's thread if there is something to write for it.
+    /// Uses the session, and wakes the library's thread if there is something to write for it. The
+    /// session is told the time within some milliseconds.
     pub(super) fn call<R>(
         &self,
         work: impl FnOnce(&mut Session, Moment) -> Result<R, Error>,
     ) -> Result<R, Error> {
-        let now = clock::now();
+        let now = clock::about_now();
         let mut core = self.lock();
         if core.is_over {
             return Err(Error::new(ErrorKind::Internal, "the client's thread has ended"));
         }
         let result = work(&mut core.session, now);
+        core.save(now);
         let wakes = core.is_asleep && core.session.has_output();
         core.is_asleep &= !wakes;
         drop(core);
@@ -116,10 +132,41 @@ impl Shared {
         result
     }
 
+    /// Uses the session to publish, and sends what there is to write itself if that is quick.
+    pub(super) fn quick_call<R>(
+        &self,
+        work: impl FnOnce(&mut Session, Moment) -> Result<R, Error>,
+    ) -> Result<R, Error> {
+        let now = clock::about_now();
+        let mut core = self.lock();
+        if core.is_over {
+            return Err(Error::new(ErrorKind::Internal, "the client's thread has ended"));
+        }
+        let result = work(&mut core.session, now);
+        core.save(now);
+        let mut rings = false;
+        if core.is_asleep && core.session.has_output() {
+            rings = core.send_directly(&self.events);
+        }
+        let wakes = core.is_asleep && (core.session.has_output() || core.direct.has_rest());
+        core.is_asleep &= !wakes;
+        drop(core);
+        if wakes {
+            self.driver.notify_one();
+        }
+        if rings {
+            self.events.ring();
+        }
+        result
+    }
+
     /// Uses the session in a way that the library's thread has to look at in any case.
     pub(super) fn urgent_call<R>(&self, work: impl FnOnce(&mut Session, Moment) -> R) -> R {
         let now = clock::now();
-        let result = work(&mut self.lock().session, now);
+        let mut core = self.lock();
+        let result = work(&mut core.session, now);
+        core.save(now);
+        drop(core);
         self.driver.notify_one();
         result
     }
@@ -161,7 +208,7 @@ impl Shared {
         let mut consumer = self.consumer.lock().unwrap_or_else(PoisonError::into_inner);
         let current = consumer.current.take();
         consumer.done.extend(current);
-        let is_time = || clock::now().since(consumer.acknowledged_at) >= ACK_PATIENCE;
+        let is_time = || clock::about_now().since(consumer.acknowledged_at) >= ACK_PATIENCE;
         if consumer.done.len() >= ACKS_AT_ONCE
             || (!consumer.done.is_empty() && (consumer.batch.is_empty() || is_time()))
         {
@@ -239,6 +286,37 @@ impl Acknowledge for Shared {
 }
 
 impl Core {
+    /// Writes what the session wants to outlive the process.
+    fn save(&mut self, now: Moment) {
+        let Some(store) = &mut self.store else { return };
+        let Some(records) = self.session.take_records() else { return };
+        let mut result = store.append(&records);
+        if result.is_ok() && store.has_grown() {
+            result = store.rewrite(&self.session.snapshot());
+        }
+        if let Err(error) = result {
+            self.store = None;
+            self.session.handle_store_failed(error, now);
+        }
+    }
+
+    /// Sends what there is to write, if that is little. Tells whether the program has to be told of
+    /// something.
+    fn send_directly(&mut self, events: &Events) -> bool {
+        let length = self.session.output_length();
+        if self.session.demand() != Demand::Keep || !self.direct.is_open_for(length) {
+            return false;
+        }
+        let mut bytes = Vec::new();
+        let stamp = clock::now();
+        self.session.take_output(&mut bytes, stamp);
+        self.save(stamp);
+        let total = self.direct.send(&bytes);
+        self.session.handle_written(total, stamp);
+        self.session.take_events(&mut self.batch);
+        events.push(&mut self.batch).rings
+    }
+
     /// Tells the session what has happened, and collects what there is to do, to log, and whether the
     /// program has to be told.
     pub(super) fn turn(
@@ -252,10 +330,16 @@ impl Core {
             Arrival::Read { stamp } => *stamp,
             _ => clock::now(),
         };
+        let (rest, written) = self.direct.hand_over();
+        io.earlier += written;
+        if !rest.is_empty() {
+            io.output = rest;
+        }
         match arrival {
             Arrival::Nothing => {}
             Arrival::Opened => session.handle_opened(now),
             Arrival::Read { stamp } => {
+                self.direct.open();
                 let used = session.handle_input(io.unread(), stamp);
                 io.consume(used);
             }
@@ -268,10 +352,14 @@ impl Core {
         if io.is_written() {
             session.take_output(&mut io.output, now);
         }
+        // What is written to the server has to be in the file before.
+        self.save(now);
+        let session = &mut self.session;
         session.take_events(&mut self.batch);
         let pushed = events.push(&mut self.batch);
         session.set_reading(!pushed.is_full, now);
         self.is_asleep = io.is_written();
+        self.direct.note_written(io.earlier);
         let turn = Turn {
             demand: session.demand(),
             timeout: session.next_timeout(),

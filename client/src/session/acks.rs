@@ -68,6 +68,12 @@ impl Acks {
         self.expected.iter().any(is_due)
     }
 
+    /// Whether the message was never answered, on this connection or an earlier one.
+    pub(super) fn owes_first_pubrec(&self, packet_id: PacketId) -> bool {
+        let is_carried = |one: &Expected| one.packet_id == packet_id;
+        self.owes_pubrec(packet_id) || self.carried.iter().any(is_carried)
+    }
+
     /// Adds a step that nobody is asked about; those before it go first.
     pub(super) fn add_settled(&mut self, packet_id: PacketId, step: Step) {
         let settled = Some(ReasonCode::Success);

@@ -132,6 +132,10 @@ impl Session {
     pub(crate) fn reauthenticate(&mut self, is_reported: bool) -> Result<Op, Error> {
         let is_connected = matches!(self.phase, Phase::Connected);
         let op = self.next_op();
+        if self.own_authentication.is_some() {
+            let report = if is_reported { Report::Always(op) } else { Report::Failure };
+            return self.reauthenticate_by_program(report).map(|()| op);
+        }
         let authentication = self
             .authentication
             .as_mut()
@@ -160,6 +164,9 @@ impl Session {
 
     /// Takes a step of the server's.
     pub(super) fn handle_auth(&mut self, auth: &Auth<'_>, now: Moment) -> Result<(), DecodeError> {
+        if self.own_authentication.is_some() {
+            return self.handle_own_auth(auth);
+        }
         let is_greeting = matches!(self.phase, Phase::Greeting { .. });
         let Some(authentication) = &mut self.authentication else {
             // Nor does this end send any. [MQTT-4.12.0-7]
@@ -226,6 +233,9 @@ impl Session {
         connack: &ConnAck<'_>,
         now: Moment,
     ) -> Result<bool, DecodeError> {
+        if self.own_authentication.is_some() {
+            return self.trusts_own(connack);
+        }
         let properties = &connack.properties;
         let Some(authentication) = &mut self.authentication else {
             // No method was given, so there is nothing to authenticate with.
@@ -262,6 +272,7 @@ impl Session {
             authentication.stage = Stage::Idle;
         }
         self.tell_authentication(Err(error.clone()));
+        self.end_own_authentication(Err(error.clone()));
     }
 
     /// Tells the program what has become of its wish, if it had one.
@@ -278,6 +289,7 @@ impl Session {
 
     /// Whether the operation is an authentication that is under way.
     pub(super) fn is_authenticating(&self, op: Op) -> bool {
-        self.authentication.as_ref().is_some_and(|it| it.wish == Some(Report::Always(op)))
+        let is_own = self.own_authentication.as_ref().is_some_and(|it| it.is_wished_as(op));
+        is_own || self.authentication.as_ref().is_some_and(|it| it.wish == Some(Report::Always(op)))
     }
 }

@@ -16,7 +16,9 @@ impl Session {
         let Phase::Opening { deadline } = self.phase else { return };
         self.phase = Phase::Greeting { deadline };
         self.keep_alive = KeepAlive::new(0, now);
-        self.send_connect();
+        if !self.asks_before_connect() {
+            self.send_connect();
+        }
     }
 
     /// The attempt to open a connection has failed.
@@ -69,6 +71,7 @@ impl Session {
             let error = Error::new(ErrorKind::Timeout, "no answer came in time");
             self.reply(late, Err(error));
         }
+        self.fail_unanswered(now);
         match &self.phase {
             Phase::Waiting { until } if *until <= now => self.open(now),
             Phase::Opening { deadline } | Phase::Greeting { deadline } if *deadline <= now => {
@@ -87,6 +90,9 @@ impl Session {
 
     /// Cuts the pause between two attempts short, or begins again after a stop.
     pub(crate) fn reconnect(&mut self, now: Moment) {
+        if let Some(error) = &self.broken {
+            return self.events.push(Event::Stopped { error: Some(error.clone()) });
+        }
         if let Phase::Stopped | Phase::Waiting { .. } = self.phase {
             if let Some(backoff) = &mut self.backoff {
                 backoff.reset();
@@ -168,12 +174,13 @@ impl Session {
         }));
         let expiry = farewell.session_expiry_secs;
         if expiry == Some(0) {
-            self.memory = Memory::Fresh;
+            self.remember(Memory::Fresh);
         }
         let ending = Ending {
             was_connected: true,
             error: None,
             is_final: true,
+            is_sent_on: None,
             user_properties: Vec::new(),
         };
         self.phase = Phase::Closing { deadline: now + CLOSE_TIME, ending };
@@ -232,10 +239,12 @@ impl Session {
         if properties.session_expiry_interval.is_some() {
             return Err(violation("a server does not set the session expiry"));
         }
-        self.redirect(disconnect.reason, properties.server_reference.map(OwnedText::from));
+        let reference = properties.server_reference.map(OwnedText::from);
+        let is_sent_on = self.redirect(disconnect.reason, reference);
         let detail = properties.reason_string.map(mqtt_protocol::Text::as_str);
         let ending = Ending {
-            is_final: !can_heal(disconnect.reason) || self.is_leaving(),
+            is_final: !(can_heal(disconnect.reason) || is_sent_on.is_some()) || self.is_leaving(),
+            is_sent_on,
             user_properties: owned_pairs(properties.user_properties.iter()),
             ..Ending::lost(true, Error::refused(disconnect.reason, detail))
         };
@@ -247,20 +256,28 @@ impl Session {
         matches!(self.phase, Phase::Leaving { .. })
     }
 
-    pub(super) fn redirect(&mut self, reason: ReasonCode, reference: Option<OwnedText>) {
-        if let Some(reference) = reference {
-            self.events.push(Event::Redirect { reason, reference });
-        }
+    /// Takes the name of another server. Tells whether the client goes there, and if so whether at
+    /// once.
+    pub(super) fn redirect(
+        &mut self,
+        reason: ReasonCode,
+        reference: Option<OwnedText>,
+    ) -> Option<bool> {
+        let reference = reference?;
+        let is_sent_on = match reason {
+            ReasonCode::UseAnotherServer | ReasonCode::ServerMoved => {
+                self.servers.redirect(reason, reference.as_str())
+            }
+            _ => None,
+        };
+        self.events.push(Event::Redirect { reason, reference });
+        is_sent_on
     }
 
     /// Ends a connection or an attempt: one event, and what follows it.
     pub(super) fn end(&mut self, ending: Ending, now: Moment) {
         let is_final = ending.is_final || self.is_leaving();
-        if let (Some(backoff), true) = (&mut self.backoff, ending.was_connected) {
-            backoff.connection_lasted(now.since(self.connected_at));
-        }
-        let backoff = self.backoff.as_mut().filter(|_| !is_final);
-        let retry = backoff.map(Backoff::pause);
+        let retry = self.pause_after(&ending, now).filter(|_| !is_final);
         self.lose_connection();
         let error = ending.error.clone();
         match (ending.was_connected, ending.error) {
@@ -278,6 +295,24 @@ impl Session {
         match retry {
             Some(pause) => self.phase = Phase::Waiting { until: now + pause },
             None => self.stop(error.filter(|error| error.kind != ErrorKind::Cancelled)),
+        }
+    }
+
+    /// How long to wait before the next attempt, if there is to be one.
+    fn pause_after(&mut self, ending: &Ending, now: Moment) -> Option<Duration> {
+        if ending.was_connected {
+            let time = now.since(self.connected_at);
+            self.backoff.as_mut().into_iter().for_each(|backoff| backoff.connection_lasted(time));
+            self.servers.lasted(time);
+        }
+        let follows_at_once = match ending.is_sent_on {
+            Some(at_once) => at_once,
+            // A server that was lost may be back; the others follow if it is not.
+            None => !ending.was_connected && self.servers.turn(),
+        };
+        match follows_at_once {
+            true => Some(Duration::ZERO),
+            false => self.backoff.as_mut().map(Backoff::pause),
         }
     }
 
@@ -310,7 +345,13 @@ impl Session {
 
 impl Ending {
     pub(super) fn lost(was_connected: bool, error: Error) -> Self {
-        Self { was_connected, error: Some(error), is_final: false, user_properties: Vec::new() }
+        Self {
+            was_connected,
+            error: Some(error),
+            is_final: false,
+            is_sent_on: None,
+            user_properties: Vec::new(),
+        }
     }
 }
 

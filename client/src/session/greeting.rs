@@ -15,9 +15,19 @@ const LARGEST_PACKET: u32 = 1 + 4 + 268_435_455;
 
 impl Session {
     pub(super) fn send_connect(&mut self) {
-        let proof = self.begin_authentication();
-        // What proves who it is takes the place of the password, and says who it is.
-        let is_open = proof.is_none();
+        match self.begin_authentication() {
+            None => self.send_connect_with(None),
+            Some(data) => {
+                let data = Binary::new(data.as_bytes()).unwrap_or_default();
+                self.send_connect_with(Text::new(scram::NAME).ok().map(|method| (method, data)));
+            }
+        }
+    }
+
+    /// Sends CONNECT with an authentication method and what it begins with.
+    pub(super) fn send_connect_with(&mut self, proof: Option<(Text<'_>, Binary<'_>)>) {
+        // What SCRAM proves takes the place of the password, and says who it is.
+        let is_open = self.authentication.is_none();
         let options = &self.options;
         let user_properties = user_property_list(&options.user_properties);
         let connect = Connect {
@@ -30,10 +40,10 @@ impl Session {
                 maximum_packet_size: Some(options.maximum_packet_size)
                     .filter(|size| size.get() < LARGEST_PACKET),
                 topic_alias_maximum: Some(options.received_aliases).filter(|&count| count > 0),
-                authentication_method: proof.as_ref().and_then(|_| Text::new(scram::NAME).ok()),
+                authentication_method: proof.map(|(method, _)| method),
                 authentication_data: proof
-                    .as_ref()
-                    .and_then(|data| Binary::new(data.as_bytes()).ok()),
+                    .map(|(_, data)| data)
+                    .filter(|data| !data.as_bytes().is_empty()),
                 user_properties: user_properties.view(),
                 ..ConnectProperties::default()
             },
@@ -84,9 +94,10 @@ impl Session {
         if connack.reason != ReasonCode::Success {
             let reference = properties.server_reference.map(OwnedText::from);
             let detail = properties.reason_string.map(Text::as_str);
-            self.redirect(connack.reason, reference);
+            let is_sent_on = self.redirect(connack.reason, reference);
             let ending = Ending {
-                is_final: !can_heal(connack.reason),
+                is_final: !(can_heal(connack.reason) || is_sent_on.is_some()),
+                is_sent_on,
                 user_properties: owned_pairs(properties.user_properties.iter()),
                 ..Ending::lost(false, Error::refused(connack.reason, detail))
             };
@@ -118,8 +129,10 @@ impl Session {
         self.counts.reconnects += u64::from(self.limits.is_some());
         self.connected_at = now;
         self.limits = Some(limits);
-        self.memory = if limits.session_expiry_secs > 0 { Memory::Kept } else { Memory::Fresh };
+        let is_kept = limits.session_expiry_secs > 0;
+        self.remember(if is_kept { Memory::Kept } else { Memory::Fresh });
         self.phase = Phase::Connected;
+        self.servers.connected();
         // The server's keep alive takes the place of ours. [MQTT-3.1.2-21] [MQTT-3.2.2-21]
         self.keep_alive = KeepAlive::new(limits.keep_alive_secs, now);
         let event = Event::Connected {
@@ -144,7 +157,7 @@ impl Session {
         let in_flight = limits.receive_maximum.min(self.options.maximum_in_flight.get());
         self.outgoing.reconnect(in_flight);
         self.resend_releases();
-        self.resume_subscriptions(session_present);
+        self.resume_subscriptions(session_present, now);
         self.send_queued(now);
     }
 
@@ -152,6 +165,9 @@ impl Session {
     fn forget_session(&mut self) {
         self.incoming = incoming(&self.options);
         self.acks.clear();
+        if let Some(journal) = &mut self.journal {
+            journal.lost();
+        }
         self.requeue_in_flight();
     }
 }

@@ -24,12 +24,16 @@ mod auth;
 mod backoff;
 mod connection;
 mod greeting;
+mod journal;
 mod keep_alive;
 mod outbox;
+mod outliving;
+mod own_auth;
 mod publish;
 mod queue;
 mod receive;
 mod requests;
+mod servers;
 mod subscribe;
 mod subscriptions;
 #[cfg(test)]
@@ -43,15 +47,19 @@ use mqtt_protocol::delivery::{Incoming, Outgoing};
 use mqtt_protocol::{Binary, Packet, QoS, ReasonCode, Version};
 
 use crate::message::Acknowledge;
-use crate::{Error, ErrorKind, Event, LogLevel, Moment, Op, Options, OwnedText};
+use crate::{Error, ErrorKind, Event, LogLevel, Moment, Op, Options, OwnedText, Server};
 use acks::Acks;
 pub(crate) use auth::{Authentication, Salting};
 use backoff::Backoff;
+use journal::Journal;
+pub(crate) use journal::{HEADER, Saved, WallClock};
 use keep_alive::KeepAlive;
 use outbox::Outbox;
+use own_auth::OwnAuthentication;
 pub use publish::Request;
 use queue::{Queue, Queued};
 use requests::Requests;
+use servers::Servers;
 pub use subscribe::Subscribe;
 use subscriptions::Subscriptions;
 
@@ -60,10 +68,12 @@ use subscriptions::Subscriptions;
 pub(crate) struct Session {
     options: Options,
     phase: Phase,
+    servers: Servers,
     /// What the server knows it by, from the first connection to the last. [MQTT-3.1.3-2]
     client_id: OwnedText,
     memory: Memory,
     authentication: Option<Authentication>,
+    own_authentication: Option<OwnAuthentication>,
     /// What the server granted; `None` before the first CONNACK.
     limits: Option<Limits>,
     connected_at: Moment,
@@ -85,6 +95,10 @@ pub(crate) struct Session {
     counts: Counts,
     /// Whether the program left before all was done.
     left_something: bool,
+    /// What outlives the process, if anything does.
+    journal: Option<Journal>,
+    /// Why the journal can no longer be kept.
+    broken: Option<Error>,
 }
 
 /// What this end remembers of earlier connections, and so what CONNECT asks for.
@@ -137,6 +151,8 @@ struct Ending {
     error: Option<Error>,
     /// Whether another attempt would end in the same way.
     is_final: bool,
+    /// Whether the server has sent the client elsewhere, and if so whether it goes there at once.
+    is_sent_on: Option<bool>,
     user_properties: Vec<(OwnedText, OwnedText)>,
 }
 
@@ -232,6 +248,16 @@ enum Report {
     Request(Op),
 }
 
+impl Report {
+    /// The operation that the program knows it by.
+    fn op(self) -> Option<Op> {
+        match self {
+            Self::Always(op) | Self::Request(op) => Some(op),
+            Self::Failure => None,
+        }
+    }
+}
+
 impl Session {
     /// A session that wants to connect. `seed` is any number unlike other clients'.
     pub(crate) fn new(
@@ -249,6 +275,7 @@ impl Session {
         }
         Self {
             phase: Phase::Opening { deadline: now + options.connect_timeout },
+            servers: Servers::new(&options),
             client_id: options.client_id.clone(),
             memory: match (options.clean_start, options.adopts_session) {
                 (true, _) => Memory::Fresh,
@@ -256,6 +283,7 @@ impl Session {
                 (false, true) => Memory::Kept,
             },
             authentication: None,
+            own_authentication: options.authentication_method.clone().map(OwnAuthentication::new),
             limits: None,
             connected_at: now,
             outbox: Outbox::default(),
@@ -275,6 +303,8 @@ impl Session {
             backoff: options.reconnect.map(|limits| Backoff::new(limits, seed)),
             counts: Counts::default(),
             left_something: false,
+            journal: None,
+            broken: None,
             options,
         }
     }
@@ -287,6 +317,11 @@ impl Session {
             Phase::Greeting { .. } | Phase::Connected | Phase::Leaving { .. } => Demand::Keep,
             Phase::Closing { .. } => Demand::FlushAndClose,
         }
+    }
+
+    /// The server that a connection is to be opened to.
+    pub(crate) fn server(&self) -> Option<&Server> {
+        self.servers.current()
     }
 
     /// Whether the server has accepted the client; before, nothing is sent but what that takes.
@@ -308,7 +343,8 @@ impl Session {
             }
             Phase::Closing { deadline, .. } => Some(*deadline),
         };
-        [phase, self.requests.next_timeout()].into_iter().flatten().min()
+        let answer = self.subscriptions.next_timeout();
+        [phase, answer, self.requests.next_timeout()].into_iter().flatten().min()
     }
 
     /// Moves what there is to be written into `bytes`, which is empty.
@@ -332,6 +368,11 @@ impl Session {
     /// Whether there is something for the shell to do.
     pub(crate) fn has_output(&self) -> bool {
         !self.outbox.is_empty() || !self.events.is_empty()
+    }
+
+    /// How many bytes there are to be written.
+    pub(crate) fn output_length(&self) -> usize {
+        self.outbox.len()
     }
 
     /// Lines for the log.
@@ -365,10 +406,7 @@ impl Session {
 
     /// Whether the operation's outcome has yet to come.
     pub(crate) fn is_running(&self, op: Op) -> bool {
-        let concerns = |report: Report| match report {
-            Report::Always(other) | Report::Request(other) => other == op,
-            Report::Failure => false,
-        };
+        let concerns = |report: Report| report.op() == Some(op);
         self.outbox.is_marked(op)
             || self.queue.iter().any(|queued| concerns(queued.report))
             || self.outgoing.iter().any(|(_, sent)| concerns(sent.message.report))

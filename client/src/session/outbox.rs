@@ -24,7 +24,7 @@ pub(super) struct Mark {
 }
 
 /// How many bytes may wait before messages stay in the queue.
-const LIMIT: usize = 256 * 1024;
+const LIMIT: usize = 1024 * 1024;
 
 impl Outbox {
     pub(super) fn has_room(&self) -> bool {
@@ -33,6 +33,10 @@ impl Outbox {
 
     pub(super) fn is_empty(&self) -> bool {
         self.bytes.is_empty()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
     }
 
     pub(super) fn bytes(&mut self) -> &mut Vec<u8> {

@@ -69,7 +69,7 @@ impl Session {
 
         let op = self.next_op();
         if is_private {
-            self.subscribe_to_answers(&topic)?;
+            self.subscribe_to_answers(&topic, now)?;
         }
         self.enqueue(&message.draft(), Report::Request(op), now)?;
         let deadline = deadline(request.timeout, now);
@@ -77,10 +77,10 @@ impl Session {
         Ok(op)
     }
 
-    fn subscribe_to_answers(&mut self, topic: &OwnedText) -> Result<(), Error> {
+    fn subscribe_to_answers(&mut self, topic: &OwnedText, now: Moment) -> Result<(), Error> {
         if self.requests.needs_subscription() {
             let filter = TopicFilter::new(topic.as_str())?;
-            self.subscribe_for_requests(filter)?;
+            self.subscribe_for_requests(filter, now)?;
         }
         Ok(())
     }
@@ -94,8 +94,9 @@ impl Session {
                 match AcknowledgedQoS::new(draft.qos) {
                     None => return self.send_at_most_once(draft, draft.expiry_secs(), report),
                     Some(qos) if self.window_has_room() => {
-                        let queued = Queued { message: draft.to_message(), report, since: now };
-                        return self.begin(qos, queued, now);
+                        let queued = self.keep(draft, report, now);
+                        let key = queued.key;
+                        return self.begin(qos, queued, now).inspect_err(|_| self.forget(key));
                     }
                     Some(_) => {}
                 }
@@ -110,14 +111,43 @@ impl Session {
             _ => {}
         }
         let mut dropped = Vec::new();
-        let queued = Queued { message: draft.to_message(), report, since: now };
+        let queued = self.keep(draft, report, now);
+        let key = queued.key;
         let result = self.queue.push(queued, |oldest| dropped.push(oldest));
         for oldest in dropped {
             self.counts.dropped += 1;
             let error = Error::new(ErrorKind::Dropped, "given up for a newer message");
-            self.finish_publish(oldest.report, oldest.message.attachment, Err(error), now);
+            self.finish(oldest, Err(error), now);
         }
-        result
+        result.inspect_err(|_| self.forget(key))
+    }
+
+    /// Takes back an operation that was not begun to be sent; its outcome is that it was cancelled.
+    ///
+    /// # Errors
+    /// It is on its way, or over, or unknown.
+    pub(crate) fn cancel(&mut self, op: Op, now: Moment) -> Result<(), Error> {
+        let error = || Error::new(ErrorKind::Cancelled, "cancelled");
+        if self.cancel_request(op) {
+            return Ok(());
+        }
+        let queued = self.queue.take(op);
+        // A request that was sent can be forgotten, too: nobody waits for its answer.
+        if let Some(awaited) = self.requests.take_op(op) {
+            if let Some(queued) = queued {
+                self.forget(queued.key);
+            }
+            self.reply(awaited, Err(error()));
+            return Ok(());
+        }
+        if let Some(queued) = queued {
+            self.finish(queued, Err(error()), now);
+            return Ok(());
+        }
+        Err(match self.is_running(op) {
+            true => Error::new(ErrorKind::State, "the operation is on its way already"),
+            false => Error::new(ErrorKind::NotFound, "the operation is over or unknown"),
+        })
     }
 
     /// Sends what waits in the queue, as far as the outbox and the server's window have room.
@@ -125,7 +155,7 @@ impl Session {
         if !self.is_connected() {
             return;
         }
-        self.send_requests();
+        self.send_requests(now);
         self.resend(now);
         while self.outbox.has_room() {
             let Some(front) = self.queue.front() else { break };
@@ -148,7 +178,7 @@ impl Session {
         acknowledged: Option<AcknowledgedQoS>,
         now: Moment,
     ) {
-        let report = queued.report;
+        let (report, key) = (queued.report, queued.key);
         let attachment = queued.message.attachment.clone();
         let result = if queued.is_expired(now) {
             Err(Error::new(ErrorKind::Expired, "expired before it could be sent"))
@@ -163,6 +193,7 @@ impl Session {
             self.send_at_most_once(&queued.message.draft(), expiry, report)
         };
         if let Err(error) = result {
+            self.forget(key);
             self.finish_publish(report, attachment, Err(error), now);
         }
     }
@@ -186,8 +217,14 @@ impl Session {
         let delivery = qos.delivery(self.outgoing.next_id());
         let expiry = queued.expiry_left(now);
         self.write_publish(delivery, &queued.message.draft(), expiry)?;
+        let key = queued.key;
         let begun = self.outgoing.begin(qos, queued);
         debug_assert!(begun.is_ok(), "the window has room");
+        if let (Some(journal), Ok(packet_id)) = (&mut self.journal, begun)
+            && key != 0
+        {
+            journal.sent(key, packet_id);
+        }
         Ok(())
     }
 
@@ -229,8 +266,7 @@ impl Session {
             if let Err(error) = result
                 && let Some(queued) = delivery.packet_id().and_then(|id| self.outgoing.abandon(id))
             {
-                let attachment = queued.message.attachment;
-                self.finish_publish(queued.report, attachment, Err(error), now);
+                self.finish(queued, Err(error), now);
             }
         }
     }
@@ -246,22 +282,20 @@ impl Session {
     /// Takes a PUBACK.
     pub(super) fn handle_puback(&mut self, ack: &Ack<'_>, now: Moment) {
         if let Some(queued) = self.outgoing.puback(ack.packet_id) {
-            self.finish_publish(queued.report, queued.message.attachment, outcome(ack), now);
+            self.finish(queued, outcome(ack), now);
         }
     }
 
     /// Takes a PUBREC, and answers it with PUBREL unless it is a refusal. [MQTT-4.3.3-4]
     pub(super) fn handle_pubrec(&mut self, ack: &Ack<'_>, now: Moment) {
         let release = match self.outgoing.pubrec(ack.packet_id, ack.reason) {
-            PubRecOutcome::Release(_) => ReasonCode::Success,
-            PubRecOutcome::Refused(queued) => {
-                return self.finish_publish(
-                    queued.report,
-                    queued.message.attachment,
-                    outcome(ack),
-                    now,
-                );
+            PubRecOutcome::Release(queued) => {
+                if let Some(journal) = self.journal.as_mut().filter(|_| queued.key != 0) {
+                    journal.released(queued.key);
+                }
+                ReasonCode::Success
             }
+            PubRecOutcome::Refused(queued) => return self.finish(queued, outcome(ack), now),
             PubRecOutcome::Unknown if ack.reason.is_error() => return,
             PubRecOutcome::Unknown => ReasonCode::PacketIdentifierNotFound,
         };
@@ -273,8 +307,7 @@ impl Session {
     /// the exchange since is no failure.
     pub(super) fn handle_pubcomp(&mut self, ack: &Ack<'_>, now: Moment) {
         if let Some(queued) = self.outgoing.pubcomp(ack.packet_id) {
-            let result = Ok(ReasonCode::Success);
-            self.finish_publish(queued.report, queued.message.attachment, result, now);
+            self.finish(queued, Ok(ReasonCode::Success), now);
         }
     }
 
@@ -304,14 +337,17 @@ impl Session {
                 // With PUBREC the server has taken the message over.
                 Stage::AwaitPubComp => Ok(ReasonCode::Success),
             };
-            let attachment = queued.message.attachment;
-            self.finish_publish(queued.report, attachment, result, Moment::default());
+            self.finish(queued, result, Moment::default());
         }
     }
 
-    /// Ends all that is unfinished.
+    /// Ends all that is unfinished, but for what outlives the process.
     pub(super) fn fail_publishes(&mut self, cause: &Error) {
-        let in_flight: Vec<_> = self.outgoing.drain().collect();
+        let in_flight: Vec<_> = match self.journal {
+            // With a journal, all that is in flight outlives the process.
+            Some(_) => Vec::new(),
+            None => self.outgoing.drain().collect(),
+        };
         // An identifier the server remembers must not name another message.
         let is_qos_2 = |queued: &Queued| queued.message.qos == QoS::ExactlyOnce;
         if in_flight.iter().any(|(_, entry)| is_qos_2(&entry.message)) {
@@ -319,9 +355,18 @@ impl Session {
         }
         let waiting: Vec<Queued> = std::iter::from_fn(|| self.queue.pop()).collect();
         for queued in in_flight.into_iter().map(|(_, entry)| entry.message).chain(waiting) {
-            let attachment = queued.message.attachment;
-            self.finish_publish(queued.report, attachment, Err(cause.clone()), Moment::default());
+            if self.outlives(&queued) {
+                self.queue.push_back(queued);
+            } else {
+                self.finish(queued, Err(cause.clone()), Moment::default());
+            }
         }
+    }
+
+    /// Ends a message that was kept.
+    fn finish(&mut self, queued: Queued, result: Result<ReasonCode, Error>, timestamp: Moment) {
+        self.forget(queued.key);
+        self.finish_publish(queued.report, queued.message.attachment, result, timestamp);
     }
 
     /// The one outcome of a message.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::Report;
-use crate::{Error, ErrorKind, Message, Moment, QueueLimit};
+use crate::{Error, ErrorKind, Message, Moment, Op, QueueLimit};
 
 /// Messages in the order in which they were published.
 #[derive(Debug)]
@@ -22,6 +22,8 @@ pub(super) struct Queued {
     pub(super) message: Message,
     pub(super) report: Report,
     pub(super) since: Moment,
+    /// What the journal knows it by; 0 if it does not.
+    pub(super) key: u64,
 }
 
 impl Queued {
@@ -40,7 +42,7 @@ impl Queued {
     }
 
     fn size(&self) -> usize {
-        self.message.topic().len() + self.message.payload().len()
+        self.message.size()
     }
 }
 
@@ -96,6 +98,12 @@ impl Queue {
         Error::new(ErrorKind::Full, "the queue of messages to be sent is full")
     }
 
+    /// Adds a message that had its place in an earlier process, whatever the limits.
+    pub(super) fn push_back(&mut self, queued: Queued) {
+        self.bytes += queued.size();
+        self.messages.push_back(queued);
+    }
+
     /// Puts a message back in front; it had its place before.
     pub(super) fn push_front(&mut self, queued: Queued) {
         self.bytes += queued.size();
@@ -108,6 +116,14 @@ impl Queue {
 
     pub(super) fn pop(&mut self) -> Option<Queued> {
         let queued = self.messages.pop_front()?;
+        self.bytes -= queued.size();
+        Some(queued)
+    }
+
+    /// Takes out the message of an operation.
+    pub(super) fn take(&mut self, op: Op) -> Option<Queued> {
+        let index = self.messages.iter().position(|queued| queued.report.op() == Some(op))?;
+        let queued = self.messages.remove(index)?;
         self.bytes -= queued.size();
         Some(queued)
     }

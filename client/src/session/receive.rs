@@ -60,6 +60,7 @@ impl Session {
             return Ok(());
         }
         self.counts.received += 1;
+        let is_answer = topic.as_str() == self.requests.private_topic().as_str();
         let mut message = Message::received(topic, publish, now);
         let token = expect_ack(&mut self.acks, publish.delivery);
         if let Some(awaited) = self.awaiting(&message) {
@@ -67,7 +68,7 @@ impl Session {
             self.settle(token);
             return Ok(());
         }
-        if message.topic().as_str() == self.requests.private_topic().as_str() {
+        if is_answer {
             // An answer that came too late.
             self.settle(token);
             return Ok(());
@@ -89,6 +90,9 @@ impl Session {
 
     /// Which subscriptions the message is for, and whether the program acknowledges it.
     fn routes(&self, message: &Message, publish: &Publish<'_>) -> (Vec<Attachment>, bool) {
+        if self.subscriptions.lead_nowhere() {
+            return (Vec::new(), false);
+        }
         let identifiers = publish.subscription_identifiers;
         if identifiers.is_empty() {
             self.subscriptions.routes_by_topic(message.topic())
@@ -140,6 +144,8 @@ impl Session {
                 Step::PubRec => {
                     if reason.is_error() {
                         self.incoming.refuse(expected.packet_id);
+                    } else if let Some(journal) = &mut self.journal {
+                        journal.held(expected.packet_id);
                     }
                     self.send(Packet::PubRec(ack));
                 }
@@ -160,6 +166,9 @@ impl Session {
 
     fn complete(&mut self, packet_id: PacketId) {
         let reason = self.incoming.release(packet_id);
+        if let Some(journal) = &mut self.journal {
+            journal.free(packet_id);
+        }
         self.send(Packet::PubComp(Ack::new(packet_id, reason)));
     }
 }

@@ -46,6 +46,7 @@ impl Session {
         &mut self,
         subscribe: &Subscribe<'_>,
         is_reported: bool,
+        now: Moment,
     ) -> Result<Op, Error> {
         self.check_request(subscribe.subscriptions.len())?;
         older::check_subscribe(self.version(), subscribe)?;
@@ -64,26 +65,38 @@ impl Session {
         for filter in &filters {
             self.subscriptions.keep(filter.clone(), route.clone(), subscribe.is_renewed);
         }
-        self.ask(Request {
-            purpose: Purpose::Subscribe(is_reported.then_some(op)),
-            filters,
-            identifier: route.identifier,
-            user_properties: subscribe.user_properties.clone(),
-        });
+        self.ask(
+            Request {
+                purpose: Purpose::Subscribe(is_reported.then_some(op)),
+                filters,
+                identifier: route.identifier,
+                user_properties: subscribe.user_properties.clone(),
+                deadline: None,
+            },
+            now,
+        );
         Ok(op)
     }
 
     /// Subscribes to where answers to requests come.
-    pub(super) fn subscribe_for_requests(&mut self, filter: TopicFilter<'_>) -> Result<(), Error> {
+    pub(super) fn subscribe_for_requests(
+        &mut self,
+        filter: TopicFilter<'_>,
+        now: Moment,
+    ) -> Result<(), Error> {
         self.check_request(1)?;
         let filter = Filter::keep(&Subscription::new(filter, QoS::AtLeastOnce));
         self.subscriptions.keep(filter.clone(), Route::default(), true);
-        self.ask(Request {
-            purpose: Purpose::Answers,
-            filters: vec![filter],
-            identifier: None,
-            user_properties: Vec::new(),
-        });
+        self.ask(
+            Request {
+                purpose: Purpose::Answers,
+                filters: vec![filter],
+                identifier: None,
+                user_properties: Vec::new(),
+                deadline: None,
+            },
+            now,
+        );
         Ok(())
     }
 
@@ -95,17 +108,22 @@ impl Session {
         &mut self,
         filters: &[TopicFilter<'_>],
         is_reported: bool,
+        now: Moment,
     ) -> Result<Op, Error> {
         self.check_request(filters.len())?;
         let op = self.next_op();
         let keep =
             |filter: &TopicFilter<'_>| Filter::keep(&Subscription::new(*filter, QoS::AtMostOnce));
-        self.ask(Request {
-            purpose: Purpose::Unsubscribe(is_reported.then_some(op)),
-            filters: filters.iter().map(keep).collect(),
-            identifier: None,
-            user_properties: Vec::new(),
-        });
+        self.ask(
+            Request {
+                purpose: Purpose::Unsubscribe(is_reported.then_some(op)),
+                filters: filters.iter().map(keep).collect(),
+                identifier: None,
+                user_properties: Vec::new(),
+                deadline: None,
+            },
+            now,
+        );
         Ok(op)
     }
 
@@ -124,32 +142,32 @@ impl Session {
         }
     }
 
-    fn ask(&mut self, request: Request) {
+    fn ask(&mut self, request: Request, now: Moment) {
         if self.is_connected() {
-            self.send_request(request);
+            self.send_request(request, now);
         } else {
             self.subscriptions.waiting.push_back(request);
         }
     }
 
     /// A connection has begun: asks what waits, and renews what the server has lost.
-    pub(super) fn resume_subscriptions(&mut self, session_present: bool) {
+    pub(super) fn resume_subscriptions(&mut self, session_present: bool, now: Moment) {
         if !session_present {
             for request in self.subscriptions.renewals() {
-                self.send_request(request);
+                self.send_request(request, now);
             }
         }
-        self.send_requests();
+        self.send_requests(now);
     }
 
     /// Asks what waits.
-    pub(super) fn send_requests(&mut self) {
+    pub(super) fn send_requests(&mut self, now: Moment) {
         for request in std::mem::take(&mut self.subscriptions.waiting) {
-            self.send_request(request);
+            self.send_request(request, now);
         }
     }
 
-    fn send_request(&mut self, request: Request) {
+    fn send_request(&mut self, mut request: Request, now: Moment) {
         if let Err(error) = self.check_offered(&request) {
             return self.fail_request(&request, &error);
         }
@@ -159,11 +177,16 @@ impl Session {
         let form = (self.version(), self.maximum_packet_size());
         let encoded = request.encode(packet_id, form, self.limits, self.outbox.bytes());
         match encoded {
-            Ok(()) => self.subscriptions.pending.push_back((packet_id, request)),
+            Ok(()) => {
+                let is_awaited =
+                    matches!(request.purpose, Purpose::Subscribe(_) | Purpose::Unsubscribe(_));
+                request.deadline = is_awaited.then(|| now + self.options.answer_timeout);
+                self.subscriptions.pending.push_back((packet_id, request));
+            }
             Err(_) if request.purpose == Purpose::Renew && request.filters.len() > 1 => {
                 let (first, second) = request.halve();
-                self.send_request(first);
-                self.send_request(second);
+                self.send_request(first, now);
+                self.send_request(second, now);
             }
             Err(too_large) => self.fail_request(&request, &too_large.into()),
         }
@@ -245,6 +268,22 @@ impl Session {
         Ok(())
     }
 
+    /// Tells the program of requests that the server has not answered in time. It may yet do what it was
+    /// asked for.
+    pub(super) fn fail_unanswered(&mut self, now: Moment) {
+        for late in self.subscriptions.take_late(now) {
+            let error = Error::new(ErrorKind::Timeout, "the server did not answer in time");
+            self.fail_request(&late, &error);
+        }
+    }
+
+    /// Takes back a request that was not sent. Tells whether it was there.
+    pub(super) fn cancel_request(&mut self, op: Op) -> bool {
+        let Some(request) = self.subscriptions.take_waiting(op) else { return false };
+        self.fail_request(&request, &Error::new(ErrorKind::Cancelled, "cancelled"));
+        true
+    }
+
     /// Ends every request about subscriptions; what the server has confirmed stays remembered.
     pub(super) fn fail_subscriptions(&mut self, cause: &Error) {
         self.subscriptions.disconnect();
@@ -271,6 +310,7 @@ impl Session {
                 }
                 self.no_answers(error);
             }
+            Purpose::GivenUp => {}
             Purpose::Renew => {
                 for filter in &request.filters {
                     if let Some(lost) = self.subscriptions.forget(&filter.filter) {

@@ -12,7 +12,7 @@ use mqtt_protocol::{
 use super::subscribe::Subscribe;
 use super::{Limits, violation};
 use crate::message::user_property_list;
-use crate::{Attachment, Op, OwnedText};
+use crate::{Attachment, Moment, Op, OwnedText};
 
 /// All subscriptions, and the requests about them.
 #[derive(Debug, Default)]
@@ -61,6 +61,8 @@ pub(super) struct Request {
     pub(super) filters: Vec<Filter>,
     pub(super) identifier: Option<SubscriptionIdentifier>,
     pub(super) user_properties: Vec<(OwnedText, OwnedText)>,
+    /// When the program waits no longer for the answer; `None` if it does not wait.
+    pub(super) deadline: Option<Moment>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +75,8 @@ pub(super) enum Purpose {
     Renew,
     /// Answers to requests have to come somewhere.
     Answers,
+    /// The program has been told that no answer came in time. What comes yet is not for it.
+    GivenUp,
 }
 
 /// How many filters are renewed with one packet.
@@ -98,10 +102,15 @@ impl Subscriptions {
     pub(super) fn disconnect(&mut self) {
         while let Some((_, request)) = self.pending.pop_back() {
             // What has to be renewed is found anew.
-            if request.purpose != Purpose::Renew {
+            if !matches!(request.purpose, Purpose::Renew | Purpose::GivenUp) {
                 self.waiting.push_front(request);
             }
         }
+    }
+
+    /// Whether no subscription makes a difference to its messages.
+    pub(super) fn lead_nowhere(&self) -> bool {
+        !self.kept.iter().any(|one| one.route.leads_somewhere())
     }
 
     /// The subscriptions that a message without identifiers is for.
@@ -148,6 +157,11 @@ impl Subscriptions {
         route
     }
 
+    /// Begins with identifiers that an earlier process hardly has used.
+    pub(super) fn begin_identifiers_with(&mut self, seed: u64) {
+        self.last_identifier = (seed % u64::from(LAST_IDENTIFIER)) as u32;
+    }
+
     /// Remembers a subscription in place of an earlier one to the same filter.
     pub(super) fn keep(&mut self, filter: Filter, route: Route, is_renewed: bool) {
         self.forget(&filter.filter);
@@ -182,6 +196,10 @@ impl Subscriptions {
         let mut pending = self.pending.iter().enumerate();
         let found = pending.find(|(_, (packet_id, _))| *packet_id == answer.packet_id);
         let Some((index, (_, request))) = found else { return Ok(None) };
+        if request.purpose == Purpose::GivenUp {
+            self.pending.remove(index);
+            return Ok(None);
+        }
         if request.purpose.answer() != kind {
             return Err(violation("an answer to the other kind of request"));
         }
@@ -209,10 +227,29 @@ impl Subscriptions {
                     filters: vec![kept.filter.clone()],
                     identifier,
                     user_properties: Vec::new(),
+                    deadline: None,
                 }),
             }
         }
         requests
+    }
+
+    /// When the program waits no longer for the answer to one of the requests.
+    pub(super) fn next_timeout(&self) -> Option<Moment> {
+        self.pending.iter().filter_map(|(_, request)| request.deadline).min()
+    }
+
+    /// Takes out of the requests that were sent those whose time is up; their identifiers stay in use.
+    pub(super) fn take_late(&mut self, now: Moment) -> Vec<Request> {
+        let is_late = |request: &Request| request.deadline.is_some_and(|at| at <= now);
+        let pending = self.pending.iter_mut().map(|(_, request)| request);
+        pending.filter(|request| is_late(request)).map(Request::give_up).collect()
+    }
+
+    /// Takes out a request that was not sent.
+    pub(super) fn take_waiting(&mut self, op: Op) -> Option<Request> {
+        let index = self.waiting.iter().position(|request| request.purpose.op() == Some(op))?;
+        self.waiting.remove(index)
     }
 }
 
@@ -230,14 +267,14 @@ impl Purpose {
     fn answer(self) -> PacketType {
         match self {
             Self::Unsubscribe(_) => PacketType::UnsubAck,
-            Self::Subscribe(_) | Self::Renew | Self::Answers => PacketType::SubAck,
+            _ => PacketType::SubAck,
         }
     }
 
     pub(super) fn op(self) -> Option<Op> {
         match self {
             Self::Subscribe(op) | Self::Unsubscribe(op) => op,
-            Self::Renew | Self::Answers => None,
+            Self::Renew | Self::Answers | Self::GivenUp => None,
         }
     }
 }
@@ -297,12 +334,25 @@ impl Request {
         packet.encode_as(version, maximum, bytes)
     }
 
+    /// Leaves something in its place that only keeps its identifier.
+    fn give_up(&mut self) -> Self {
+        let left = Self {
+            purpose: Purpose::GivenUp,
+            filters: Vec::new(),
+            identifier: None,
+            user_properties: Vec::new(),
+            deadline: None,
+        };
+        std::mem::replace(self, left)
+    }
+
     pub(super) fn halve(mut self) -> (Self, Self) {
         let second = Self {
             purpose: self.purpose,
             filters: self.filters.split_off(self.filters.len() / 2),
             identifier: self.identifier,
             user_properties: self.user_properties.clone(),
+            deadline: self.deadline,
         };
         (self, second)
     }

@@ -197,7 +197,8 @@ mod tests {
             ("wss://example.org:443", "example.org"),
             ("wss://[::1]:9001/mqtt", "[::1]:9001"),
         ] {
-            let route = Route::new(&Options::new(url).unwrap()).unwrap();
+            let options = Options::new(url).unwrap();
+            let route = Route::new(&options, &options.server).unwrap();
             let request = route.websocket.unwrap().request().unwrap();
             assert_eq!(request.headers()["Host"], host, "{url}");
         }

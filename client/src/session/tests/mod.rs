@@ -5,7 +5,10 @@ mod connecting;
 mod duties;
 mod leaving;
 mod older;
+mod outliving;
+mod own_auth;
 mod publishing;
+mod reaching;
 mod receiving;
 mod requesting;
 mod subscribing;
@@ -143,7 +146,8 @@ impl Dialogue {
 
     fn subscribe(&mut self, filter: &str) -> Op {
         let filter = TopicFilter::new(filter).unwrap();
-        self.session.subscribe(&Subscribe::new(filter, QoS::AtLeastOnce), true).unwrap()
+        let subscribe = Subscribe::new(filter, QoS::AtLeastOnce);
+        self.session.subscribe(&subscribe, true, self.now).unwrap()
     }
 }
 
@@ -190,6 +194,7 @@ fn describe(event: &Event) -> String {
         Event::AuthenticationDone { .. } => {
             format!("authenticated {op}: {}", outcome(event.error()))
         }
+        Event::AuthenticationStep { .. } => "authentication step".to_owned(),
         Event::Writable => "writable".to_owned(),
         Event::SubscriptionLost { filter, .. } => format!("lost {filter}"),
         Event::Redirect { reference, .. } => format!("redirect {reference}"),

@@ -74,7 +74,7 @@ fn subscribing_and_unsubscribing_work_with_the_fewer_codes() {
     assert_eq!(dialogue.events(), [format!("subscribed {}: Refused", subscribed.0)]);
 
     let filters = [TopicFilter::new("a").unwrap(), TopicFilter::new("b").unwrap()];
-    let unsubscribed = dialogue.session.unsubscribe(&filters, true).unwrap();
+    let unsubscribed = dialogue.session.unsubscribe(&filters, true, dialogue.now).unwrap();
     dialogue.client(&[Packet::Unsubscribe(Unsubscribe {
         packet_id: id(2),
         properties: UnsubscribeProperties::default(),
@@ -159,7 +159,7 @@ fn what_version_5_has_alone_is_refused() {
 
     let mut subscribe = Subscribe::new(TopicFilter::new("a").unwrap(), QoS::AtMostOnce);
     subscribe.subscriptions[0].retain_handling = RetainHandling::DoNotSend;
-    unsupported(dialogue.session.subscribe(&subscribe, true));
+    unsupported(dialogue.session.subscribe(&subscribe, true, dialogue.now));
 
     let farewell = Farewell { reason: ReasonCode::DisconnectWithWill, ..Farewell::default() };
     let refused = dialogue.session.disconnect(farewell, dialogue.now, dialogue.now);

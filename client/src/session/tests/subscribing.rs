@@ -46,7 +46,7 @@ fn with_attachment<'a>(filter: &'a str, attachment: &'static str) -> Subscribe<'
 
 fn unsubscribe(dialogue: &mut Dialogue, filter: &str) {
     let filter = TopicFilter::new(filter).unwrap();
-    dialogue.session.unsubscribe(&[filter], true).unwrap();
+    dialogue.session.unsubscribe(&[filter], true, dialogue.now).unwrap();
 }
 
 /// Where the messages that came lead.
@@ -135,7 +135,7 @@ fn a_subscription_for_once_is_not_renewed() {
     let filter = TopicFilter::new("a").unwrap();
     let subscribe = Subscribe::new(filter, QoS::AtLeastOnce);
     let subscribe = Subscribe { is_renewed: false, ..subscribe };
-    dialogue.session.subscribe(&subscribe, true).unwrap();
+    dialogue.session.subscribe(&subscribe, true, dialogue.now).unwrap();
     dialogue.output();
     dialogue.server(suback(1, &[ReasonCode::GrantedQoS1]));
     dialogue.break_and_wait();
@@ -195,7 +195,7 @@ fn what_the_server_does_not_offer_is_not_asked_for() {
     dialogue.client(&[]);
     let expected = ["subscribed 1: Unsupported", "subscribed 2: Unsupported"];
     assert_eq!(dialogue.events(), expected);
-    dialogue.session.subscribe(&with_attachment("a", "first"), true).unwrap();
+    dialogue.session.subscribe(&with_attachment("a", "first"), true, dialogue.now).unwrap();
     dialogue.client(&[subscribe_packet(1, &["a"], None)]);
     dialogue.server(publish(Delivery::AtMostOnce, "a"));
     assert_eq!(routes(&mut dialogue), [["first"]], "names are matched without identifiers");
@@ -207,7 +207,7 @@ fn no_local_and_a_shared_filter_exclude_each_other() {
     let mut dialogue = Dialogue::connected();
     let mut subscribe = Subscribe::new(TopicFilter::new("$share/g/a").unwrap(), QoS::AtMostOnce);
     subscribe.subscriptions[0].no_local = true;
-    let error = dialogue.session.subscribe(&subscribe, true).unwrap_err();
+    let error = dialogue.session.subscribe(&subscribe, true, dialogue.now).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Argument);
     dialogue.client(&[]);
 }
@@ -215,8 +215,8 @@ fn no_local_and_a_shared_filter_exclude_each_other() {
 #[test]
 fn identifiers_lead_messages_to_their_subscriptions() {
     let mut dialogue = Dialogue::connected();
-    dialogue.session.subscribe(&with_attachment("a/#", "first"), true).unwrap();
-    dialogue.session.subscribe(&with_attachment("+/b", "second"), true).unwrap();
+    dialogue.session.subscribe(&with_attachment("a/#", "first"), true, dialogue.now).unwrap();
+    dialogue.session.subscribe(&with_attachment("+/b", "second"), true, dialogue.now).unwrap();
     dialogue
         .client(&[subscribe_packet(1, &["a/#"], Some(1)), subscribe_packet(2, &["+/b"], Some(2))]);
     let mut scratch = Vec::new();
@@ -238,7 +238,7 @@ fn the_program_acknowledges_what_it_asked_to() {
     let mut dialogue = Dialogue::connected();
     let subscribe = Subscribe::new(TopicFilter::new("a").unwrap(), QoS::AtLeastOnce);
     let subscribe = Subscribe { is_acknowledged_by_program: true, ..subscribe };
-    dialogue.session.subscribe(&subscribe, false).unwrap();
+    dialogue.session.subscribe(&subscribe, false, dialogue.now).unwrap();
     dialogue.client(&[subscribe_packet(1, &["a"], Some(1))]);
     dialogue.server(publish(once(1), "a"));
     dialogue.server(publish(once(2), "b"));

@@ -44,5 +44,12 @@ void silent_server(void);
 void lives(void);
 void threads(void);
 void comes_back(void);
+void borrowed(void);
+void cancelled(void);
+void callback_thread(void);
+void free_in_callback_thread(void);
+void several_servers(void);
+void killed(void);
+void raised(void);
 
 #endif

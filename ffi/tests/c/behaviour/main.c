@@ -87,6 +87,13 @@ static const struct {
     {"lives", lives},
     {"threads", threads},
     {"comes-back", comes_back},
+    {"borrowed", borrowed},
+    {"cancelled", cancelled},
+    {"callback-thread", callback_thread},
+    {"free-in-callback-thread", free_in_callback_thread},
+    {"several-servers", several_servers},
+    {"killed", killed},
+    {"raised", raised},
 };
 
 int main(int argc, char **argv)
