@@ -57,7 +57,7 @@ deps-demo:
 	@.ci/install compiler mpv mpv-headers
 
 deps-test:
-	@.ci/install compiler c++ mpv mpv-headers mosquitto mosquitto-clients pkg-config
+	@.ci/install compiler c++ mpv mpv-headers mosquitto mosquitto-clients pkg-config cmake
 
 .PHONY: install install-broker install-plugin
 install: install-libmqtt install-broker install-plugin ## install everything [PREFIX=/usr/local DESTDIR=]
@@ -81,3 +81,4 @@ clean: ## remove what was built
 include bench/interop/interop.mk
 include fuzz/fuzz.mk
 include ffi/libmqtt.mk
+include bench/lib/lib.mk
