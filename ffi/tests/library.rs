@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use support::{Folder, library, make, root, run};
+use support::{Folder, Server, library, make, root, run};
 
 /// The functions the header declares.
 fn declared() -> Vec<String> {
@@ -43,8 +43,56 @@ fn exactly_the_functions_of_the_header_are_exported() {
     let names = names.map(|name| name.split('@').next().unwrap_or(name));
     let mut exported: Vec<&str> = names.filter(|name| *name != "LIBMQTT_0").collect();
     exported.sort_unstable();
-    assert!(exported.len() > 80, "{} functions", exported.len());
+    assert!(exported.len() > 120, "{} functions", exported.len());
     assert_eq!(exported, declared());
+}
+
+/// Without comments: its constants, and its declarations by `;`, with single spaces.
+fn declarations(header: &str) -> Vec<String> {
+    let mut code = String::new();
+    let mut rest = header;
+    while let Some((before, after)) = rest.split_once("/*") {
+        code.push_str(before);
+        rest = after.split_once("*/").map_or("", |(_, behind)| behind);
+    }
+    code.push_str(rest);
+    let (constants, others): (Vec<_>, Vec<_>) =
+        code.lines().partition(|line| line.starts_with("#define MQTT_"));
+    let others: Vec<_> = others.into_iter().filter(|line| !line.starts_with('#')).collect();
+    let joined = others.join(" ");
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    constants.into_iter().map(words).chain(joined.split(';').map(words)).collect()
+}
+
+#[test]
+fn what_the_baseline_of_the_abi_declares_is_still_there() {
+    let read = |path: &str| declarations(&fs::read_to_string(root().join(path)).unwrap());
+    let (baseline, current) = (read("ffi/abi/mqtt.h"), read("include/mqtt.h"));
+    assert!(baseline.len() > 250, "{} declarations", baseline.len());
+    for declaration in baseline {
+        let is_version = declaration.starts_with("#define MQTT_VERSION_NUMBER");
+        assert!(is_version || current.contains(&declaration), "changed or gone: {declaration}");
+    }
+}
+
+#[test]
+fn a_program_of_the_baseline_runs_with_the_library() {
+    let folder = Folder::new("baseline");
+    let program = folder.0.join("publish");
+    run(Command::new("cc")
+        .arg("-I")
+        .arg(root().join("ffi/abi"))
+        .arg(root().join("examples/publish.c"))
+        .arg(library().join("libmqtt.so"))
+        .arg("-o")
+        .arg(&program));
+    let server = Server::ours();
+    let said = lines(
+        Command::new(&program)
+            .args([&server.url, "baseline", "hello"])
+            .env("LD_LIBRARY_PATH", library()),
+    );
+    assert_eq!(said, ["published: No matching subscribers"]);
 }
 
 #[test]
@@ -125,4 +173,29 @@ fn an_installed_library_is_found_by_pkg_config() {
         let said = lines(Command::new(&program).env("LD_LIBRARY_PATH", prefix.join("lib")));
         assert!(said[0].starts_with(env!("CARGO_PKG_VERSION")), "{said:?}");
     }
+    for target in ["shared", "static"] {
+        let said = built_by_cmake(&folder.0, &prefix, target);
+        assert!(said[0].starts_with(env!("CARGO_PKG_VERSION")), "{said:?}");
+    }
+}
+
+/// What the program says when a project in C and C++ of its own has built it.
+fn built_by_cmake(folder: &Path, prefix: &Path, target: &str) -> Vec<String> {
+    let project = "cmake_minimum_required(VERSION 3.13)\nproject(outside C CXX)\n\
+                   find_package(libmqtt 0.1 REQUIRED CONFIG)\n\
+                   add_executable(version version.c also.cpp)\n\
+                   set_property(TARGET version PROPERTY CXX_STANDARD 17)\n";
+    let link = format!("target_link_libraries(version mqtt::{target})\n");
+    fs::write(folder.join("CMakeLists.txt"), format!("{project}{link}")).unwrap();
+    let also = "#include <mqtt.h>\nint also() { return static_cast<int>(mqtt_version()); }\n";
+    fs::write(folder.join("also.cpp"), also).unwrap();
+    let build = folder.join(format!("build-{target}"));
+    run(Command::new("cmake")
+        .arg("-S")
+        .arg(folder)
+        .arg("-B")
+        .arg(&build)
+        .arg(format!("-DCMAKE_PREFIX_PATH={}", prefix.display())));
+    run(Command::new("cmake").arg("--build").arg(&build));
+    lines(Command::new(build.join("version")).env("LD_LIBRARY_PATH", prefix.join("lib")))
 }
