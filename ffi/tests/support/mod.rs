@@ -247,6 +247,11 @@ impl Program {
         writeln!(stdin, "{line}").expect("the program listens");
     }
 
+    /// Gives it no more input.
+    pub fn close_input(&mut self) {
+        drop(self.child.stdin.take());
+    }
+
     /// Waits for a good end.
     #[track_caller]
     pub fn end(mut self) {
