@@ -9,7 +9,7 @@ FILE    ?=
 SECONDS ?=
 PLAYERS ?= 2
 
-.PHONY: help build plugin demo test bench-rooms simulate mutants update clean
+.PHONY: help build plugin demo test bench-rooms simulate mutants faults update clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,10 @@ simulate: ## simulate rooms and brokers for long [SEEDS=10000]
 
 mutants: ## break the code at many statements of the standard, and see their tests turn red
 	@protocol/spec/mutants/run
+
+faults: ## put the broker under more than it can bear, and print figures [SECONDS=10]
+	$(if $(SECONDS),SECONDS=$(SECONDS)) $(CARGO) test --release -p mqtt-broker --test overload \
+	    -- --ignored --nocapture --test-threads=1
 
 update: ## write anew what is generated: headers, docs/conformance.md, docs/protocol/packets.md
 	UPDATE_CONFORMANCE=1 $(CARGO) test -q -p mqtt-protocol --test statements --test drawings

@@ -326,3 +326,59 @@ fn retained_messages_have_bounded_sizes_and_a_bounded_sum() {
     assert!(retain("b", 0));
     assert!(retain("d", 98));
 }
+
+/// A broker with a session in which much waits.
+fn with_much_waiting() -> Broker {
+    let mut broker = Broker::with_limits(Limits { maximum_memory: 20_000, ..Limits::default() });
+    let (away, _) = broker.resume("away");
+    broker.subscribe(away, "a", AtLeastOnce);
+    broker.lose(away);
+    let publisher = broker.connect("publisher");
+    broker.publish_1(publisher, "a", &"x".repeat(10_000));
+    broker
+}
+
+#[test]
+fn what_would_need_more_memory_is_refused_when_it_is_short() {
+    let mut broker = with_much_waiting();
+    let client = broker.connect("client");
+    broker.subscribe(client, "b", AtMostOnce);
+    broker.core.handle_memory(20_001, usize::MAX);
+    assert_eq!(broker.publish_1(client, "d", "x"), ReasonCode::QuotaExceeded);
+    let reason = broker.try_subscribe(client, subscription("c", AtMostOnce), None);
+    assert_eq!(reason, ReasonCode::QuotaExceeded);
+    let refused = Packet::ConnAck(ConnAck::refuse(ReasonCode::QuotaExceeded));
+    assert_eq!(broker.try_connect(&connect("new")).1, refused);
+    // Who is here goes on, and who takes what waits helps.
+    broker.publish(client, "b", "at most once");
+    assert_eq!(broker.messages(client), ["at most once"]);
+    assert!(broker.resume("away").1);
+    // It has to fall a little below before it is enough.
+    broker.core.handle_memory(19_999, usize::MAX);
+    assert_eq!(broker.publish_1(client, "d", "x"), ReasonCode::QuotaExceeded);
+    broker.core.handle_memory(18_000, usize::MAX);
+    assert!(!broker.publish_1(client, "d", "x").is_error());
+}
+
+/// It could not be told that its message is lost.
+#[test]
+fn an_older_client_is_closed_rather_than_deceived() {
+    let mut broker = with_much_waiting();
+    let client = broker.open();
+    let older = Connect { version: Version::V3_1_1, ..connect("older") };
+    broker.send(client, &Packet::Connect(older));
+    broker.core.handle_memory(20_001, usize::MAX);
+    broker.publish(client, "b", "at most once");
+    assert!(!broker.is_closed(client));
+    broker.send_bytes(client, b"\x32\x06\x00\x01b\x00\x01x");
+    assert!(broker.is_closed(client));
+}
+
+/// What clients do not have, refusing them does not bring back.
+#[test]
+fn memory_that_is_not_kept_for_clients_is_not_short() {
+    let mut broker = Broker::with_limits(Limits { maximum_memory: 20_000, ..Limits::default() });
+    let client = broker.connect("a");
+    broker.core.handle_memory(1_000_000, usize::MAX);
+    assert!(!broker.publish_1(client, "d", "x").is_error());
+}

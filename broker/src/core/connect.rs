@@ -117,7 +117,8 @@ impl Core {
             return Err(ReasonCode::ClientIdentifierNotValid);
         }
         let is_new = !self.client_ids.contains_key(connect.client_id.as_str());
-        if is_new && self.sessions.len() >= limits.maximum_sessions {
+        let is_full = self.memory.is_short || self.sessions.len() >= limits.maximum_sessions;
+        if is_new && is_full {
             return Err(ReasonCode::QuotaExceeded);
         }
         Ok(())

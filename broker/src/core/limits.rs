@@ -118,6 +118,10 @@ limits! {
     maximum_session_expiry: Duration = Duration::from_secs(7 * 24 * 60 * 60),
     /// How many sessions there are, at most; a further one is refused with 0x97.
     maximum_sessions: usize = 10_000,
+    /// How many bytes of memory the process may have before new sessions, subscriptions and messages
+    /// of QoS 1 and 2 are refused with 0x97. It is never more than three quarters of what its
+    /// service or machine has.
+    maximum_memory: usize = usize::MAX,
     /// How many passwords are checked at once; each check takes a core and 19 MiB.
     maximum_password_checks: usize = 2,
     /// How many passwords wait to be checked, at most; a further one is refused with 0x89.

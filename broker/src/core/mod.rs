@@ -17,6 +17,7 @@
 //! | `lifetime` | timers: keep alive, wills, the end of sessions |
 //! | `room_clock` | the clock at `$clock/now` |
 //! | `origin`, `rate` | where a connection is from, how much it sends |
+//! | `memory` | what is refused when memory is short |
 //! | `tally`, `notice` | figures and words for the operator |
 //! | `change`, `keeping`, `restore` | what a store is told, what waits for it, what it gives back |
 //! | `route` | whom the messages of a topic go to |
@@ -32,6 +33,7 @@ mod keeping;
 mod lifetime;
 pub mod limits;
 mod logins;
+mod memory;
 pub mod message;
 pub mod notice;
 pub mod origin;
@@ -67,6 +69,7 @@ pub use self::keeping::Durability;
 use self::keeping::Keeping;
 use self::limits::Limits;
 use self::logins::Logins;
+use self::memory::Memory;
 use self::notice::Notice;
 use self::origin::Origin;
 pub use self::restore::Restoring;
@@ -172,6 +175,7 @@ pub struct Core {
     /// Messages that were dropped because their receiver did not read, or had too many waiting.
     dropped: u64,
     tally: Tally,
+    memory: Memory,
     /// Whether a timer for figures is set.
     figures_are_due: bool,
 }
@@ -206,6 +210,7 @@ impl Core {
             pressed: None,
             dropped: 0,
             tally: Tally::default(),
+            memory: Memory::default(),
             figures_are_due: false,
         }
     }

@@ -8,7 +8,7 @@ use super::session::SessionId;
 use super::{ConnectionId, Core, Output};
 use crate::access::Action;
 
-/// Something that has happened to a client. Its words are the client's own: whoever writes them
+/// Something that has happened, mostly to a client. Its words are the client's own: whoever writes them
 /// down has to mind what is in them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
@@ -50,6 +50,8 @@ pub enum Notice {
     Lost(Arc<str>),
     /// It takes less than there is for it: the first of this session's messages is dropped.
     Dropping(Arc<str>),
+    /// There is too little memory for more, or there is enough again.
+    MemoryShort(bool),
 }
 
 impl Core {

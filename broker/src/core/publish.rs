@@ -61,8 +61,7 @@ impl Core {
             Arrival::New => self.admit(id, message, route, now),
             Arrival::Repeated => ReasonCode::Success,
         };
-        if self.keeping.is_full()
-            && reason == ReasonCode::QuotaExceeded
+        if reason == ReasonCode::QuotaExceeded
             && delivery.qos() > QoS::AtMostOnce
             && self.connection(from).is_some_and(|client| !client.version.has_properties())
         {
@@ -100,6 +99,10 @@ impl Core {
                 self.note_denied(id, Action::Publish, message.topic.as_str());
                 return ReasonCode::NotAuthorized;
             }
+        }
+        let is_kept = message.qos > QoS::AtMostOnce || message.retain;
+        if is_kept && self.memory.is_short && !message.payload.is_empty() {
+            return ReasonCode::QuotaExceeded;
         }
         if message.retain && !self.retain(id, message, now) {
             return ReasonCode::QuotaExceeded;

@@ -41,6 +41,11 @@ impl Queue {
         self.entries.len()
     }
 
+    /// How many bytes of messages wait that were published meanwhile.
+    pub(super) const fn bytes(&self) -> usize {
+        self.live_bytes
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &Queued> {
         self.entries.iter().map(|entry| &entry.queued)
     }

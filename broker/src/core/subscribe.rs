@@ -129,7 +129,7 @@ impl Core {
             return Err(ReasonCode::NotAuthorized);
         }
         let limits = &self.config.limits;
-        let maximum = limits.maximum_subscriptions;
+        let maximum = if self.memory.is_short { 0 } else { limits.maximum_subscriptions };
         let Some(session) = self.session(id) else { return Err(ReasonCode::UnspecifiedError) };
         let is_new = !session.subscriptions.contains(filter.as_str());
         if is_new && session.subscriptions.len() >= maximum {

@@ -97,6 +97,8 @@ impl Core {
             gauge("retained/count", self.retained_count()),
             gauge("retained/bytes", self.retained.bytes()),
             gauge("timers/count", self.timer_count()),
+            gauge("memory/used", self.memory.used),
+            gauge("memory/short", usize::from(self.memory.is_short)),
             counter("bytes/received", tally.bytes_received),
             counter("bytes/sent", tally.bytes_sent),
             counter("messages/received", tally.messages_received),

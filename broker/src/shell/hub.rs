@@ -141,6 +141,13 @@ impl Hub {
         self.lock().open
     }
 
+    /// The process has so many bytes of memory, of so many that there are for it.
+    pub(super) fn memory(&self, used: usize, available: usize) {
+        let mut state = self.lock();
+        state.core.handle_memory(used, available);
+        self.act(state);
+    }
+
     /// What an operator looks at.
     pub(super) fn figures(&self) -> Vec<Figure> {
         self.lock().core.figures(self.now())

@@ -26,6 +26,8 @@ pub(super) fn write(notice: Notice) {
         }
         Notice::Left { client_id: client, reason } => debug!(?client, %reason, "left"),
         Notice::Lost(client) => debug!(?client, "lost the connection"),
+        Notice::MemoryShort(true) => warn!("memory is short: what would need more is refused"),
+        Notice::MemoryShort(false) => info!("there is enough memory again"),
         Notice::Dropping(client) => {
             warn!(?client, "takes less than there is for it: messages are dropped");
         }

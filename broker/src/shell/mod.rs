@@ -14,6 +14,7 @@ mod door;
 mod hub;
 mod listener;
 mod log;
+mod memory;
 mod metrics;
 mod network;
 pub mod proxy;

@@ -17,6 +17,7 @@ use super::checks::Checks;
 use super::door::Terms;
 use super::hub::{Clock, Hub};
 use super::listener::Listener;
+use super::memory;
 use super::metrics::Metrics;
 use super::network::Network;
 use super::reload::Reloader;
@@ -188,6 +189,7 @@ impl Server {
         }
         let hub = self.hub.clone();
         tasks.spawn(async move { hub.run_timers().await });
+        tasks.spawn(memory::watch(self.hub.clone()));
         tasks.spawn(self.checks.run(self.hub.clone()));
         // The doors open last, when all is ready for who comes in.
         for listener in self.listeners {
