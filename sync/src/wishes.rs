@@ -340,7 +340,11 @@ impl Engine {
         self.player.set_pause(true, now, &mut self.out);
         match self.stage {
             _ if is_taken_back => self.stage = Stage::Preparing { attempts: 0 },
-            _ if line.is_still() => self.resume_room(&line, now),
+            _ if line.is_still() => {
+                // Until it stood again it went on by a frame, perhaps; should the room not start, that is too far.
+                self.stage = Stage::Preparing { attempts: 0 };
+                self.resume_room(&line, now);
+            }
             // The player stood still for us and took the key that was to pause the room for the opposite.
             Stage::Preparing { .. } | Stage::Waiting { .. } => self.pause_at_the_line(&line, now),
             _ => self.stage = Stage::Preparing { attempts: 0 },

@@ -94,9 +94,11 @@ fn who_resumes_where_all_must_be_ready_is_ready_and_waits() {
     let mut bench = Bench::with_anna_paused_at_100();
     bench.hear("settings", START_WHEN_READY);
     bench.heard();
+    bench.position = 100.04;
     bench.pause_key(false);
     bench.pass(1.0);
-    assert_eq!(bench.heard(), ["pause", "say You are ready; Anna is not yet"]);
+    let heard = bench.heard();
+    assert_eq!(heard, ["pause", "say You are ready; Anna is not yet", "seek 100.00"]);
     assert!(bench.engine.status(bench.now).is_ready);
     assert!(bench.is_paused);
 }
