@@ -1,8 +1,10 @@
 //! What review would repeat, said by a test: the walls between parts, and the house rules.
 #![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// The folder of the workspace.
 fn root() -> PathBuf {
@@ -136,4 +138,58 @@ fn c_fits_eighty_columns() {
         let columns = line.chars().count();
         (columns > 80).then(|| format!("{columns} columns"))
     }));
+}
+
+/// What ends up in the broker, libmqtt and playsync: each crate's name, version and licence.
+fn dependencies() -> BTreeSet<[String; 3]> {
+    let mut found = BTreeSet::new();
+    for package in ["mqtt-broker", "mqtt-ffi", "playsync"] {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.current_dir(root()).args(["tree", "--locked", "-e", "normal"]);
+        cargo.args(["-p", package, "--prefix", "none", "-f", "{p}\t{l}"]);
+        let output = cargo.output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        for line in text.lines() {
+            let (package, licence) = line.split_once('\t').unwrap();
+            let mut words = package.split(' ');
+            let mut word = || words.next().unwrap().to_owned();
+            let licence = licence.trim_end_matches(" (*)").to_owned();
+            found.insert([word(), word(), licence]);
+        }
+    }
+    found
+}
+
+#[test]
+fn what_we_ship_may_be_shipped() {
+    const FREE: [&str; 8] = [
+        "Apache-2.0",
+        "Apache-2.0 WITH LLVM-exception",
+        "BSD-3-Clause",
+        "ISC",
+        "MIT",
+        "Unicode-3.0",
+        "Unlicense",
+        "Zlib",
+    ];
+    let dependencies = dependencies();
+    assert!(dependencies.len() > 50, "they were found");
+    for [name, version, licence] in dependencies {
+        // A choice needs one that is free, a sum needs all; ours have no choice within a choice.
+        let is_free = licence.replace(['(', ')'], "").split(" AND ").all(|part| {
+            part.split(" OR ").flat_map(|one| one.split('/')).any(|one| FREE.contains(&one))
+        });
+        assert!(is_free, "{name} {version} has the licence {licence:?}");
+    }
+}
+
+#[test]
+fn crates_come_in_one_version() {
+    // ring, tungstenite and we are each a step apart; syn runs only while we build.
+    const TWICE: [&str; 2] = ["getrandom", "syn"];
+    let names: Vec<_> = dependencies().into_iter().map(|[name, ..]| name).collect();
+    let twice: BTreeSet<_> =
+        names.windows(2).filter(|two| two[0] == two[1]).map(|two| two[0].as_str()).collect();
+    assert_eq!(twice, BTreeSet::from(TWICE), "more, or fewer, than there were");
 }
