@@ -282,3 +282,23 @@ fn one_broker_takes_the_place_of_another_without_closing_the_door() {
     let Packet::ConnAck(connack) = between.receive() else { panic!("no CONNACK") };
     assert!(connack.session_present);
 }
+
+/// The door, too, goes by the limits that SIGHUP has read.
+#[test]
+fn sighup_changes_how_many_may_come() {
+    let scratch = Scratch::new();
+    let config = scratch.path().join("mqtt-broker.toml");
+    let limit = |count| format!("[limits]\nmaximum-connections = {count}\n");
+    fs::write(&config, limit(1)).unwrap();
+    let broker = Program::start(&["--config", config.to_str().unwrap()]);
+    let _first = Peer::connect(broker.address, &clean("first"));
+    assert_eq!(Peer::open(broker.address).try_receive(), None);
+    fs::write(&config, limit(2)).unwrap();
+    broker.signal("HUP");
+    wait_for("a place for a second", || {
+        let mut peer = Peer::open(broker.address);
+        // The broker may have hung up.
+        let _ = peer.stream.write_all(&bytes(&Packet::Connect(clean("second"))));
+        peer.try_receive()
+    });
+}

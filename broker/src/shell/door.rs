@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use tokio::task::AbortHandle;
 use tracing::debug;
@@ -21,7 +21,7 @@ pub(super) struct Terms {
     /// Peers that are proxies, which say who a connection is really from.
     proxies: Vec<Network>,
     /// What clients are granted.
-    pub(super) limits: Limits,
+    limits: RwLock<Limits>,
     /// How many connections have not come to their first MQTT byte.
     arriving: AtomicUsize,
     /// The tasks of those, oldest first; some may have ended.
@@ -92,12 +92,22 @@ impl Terms {
     pub(super) fn new(limits: Limits, proxies: Vec<Network>) -> Self {
         Self {
             proxies,
-            limits,
+            limits: RwLock::new(limits),
             arriving: AtomicUsize::new(0),
             handshakes: Mutex::default(),
             addresses: Arc::default(),
             turned_away: TurnedAway::default(),
         }
+    }
+
+    /// What clients are granted at the moment.
+    pub(super) fn limits(&self) -> RwLockReadGuard<'_, Limits> {
+        self.limits.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From here on this is what clients are granted.
+    pub(super) fn change_limits(&self, limits: Limits) {
+        *self.limits.write().unwrap_or_else(PoisonError::into_inner) = limits;
     }
 
     pub(super) fn is_proxy(&self, peer: SocketAddr) -> bool {
@@ -107,7 +117,7 @@ impl Terms {
     /// Whether there may be one more connection.
     pub(super) fn have_place(&self, hub: &Hub) -> bool {
         let count = hub.connection_count() + self.arriving.load(Ordering::Relaxed);
-        let have = count < self.limits.maximum_connections;
+        let have = count < self.limits().maximum_connections;
         if !have {
             self.turned_away.full.count();
             debug!("closed a connection: there are as many as there may be");
@@ -118,7 +128,7 @@ impl Terms {
     /// Lets a connection in, if there may be one more from its address.
     pub(super) fn visit(&self, from: SocketAddr, accepted: Instant) -> Option<Visit> {
         let origin = Origin::of(from.ip());
-        let counter = match self.addresses.enter(origin, &self.limits, accepted) {
+        let counter = match self.addresses.enter(origin, &self.limits(), accepted) {
             Ok(place) => {
                 debug!(peer = %from, "accepted");
                 return Some(Visit { origin, accepted, place });
@@ -137,7 +147,7 @@ impl Terms {
         while waiting.front().is_some_and(AbortHandle::is_finished) {
             waiting.pop_front();
         }
-        let maximum = self.limits.maximum_unconnected;
+        let maximum = self.limits().maximum_unconnected;
         if self.arriving.load(Ordering::Relaxed) > maximum
             && let Some(oldest) = waiting.pop_front()
         {

@@ -159,7 +159,7 @@ impl Listener {
                         let arrival = Arrival {
                             accepted,
                             visit,
-                            deadline: tokio::time::Instant::now() + terms.limits.connect_timeout,
+                            deadline: tokio::time::Instant::now() + terms.limits().connect_timeout,
                             hub,
                             terms: Arriving::count(terms),
                             scheme: *scheme,
@@ -295,7 +295,7 @@ impl Arrival {
             return serve_own(self.hub, stream, visit);
         }
         let terms = self.terms.terms();
-        let maximum = terms.limits.maximum_packet_size as usize;
+        let maximum = terms.limits().maximum_packet_size as usize;
         let handshake = websocket::accept(stream, maximum);
         match timeout_at(self.deadline, handshake).await {
             Ok(Ok(stream)) => return serve_own(self.hub, stream, visit),

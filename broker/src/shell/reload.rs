@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tracing::warn;
 
 use super::admission::read_access;
+use super::door::Terms;
 use super::hub::Hub;
 use super::server::{Options, StartError, refuse_open_doors};
 use super::tls::Tls;
@@ -13,6 +14,7 @@ use crate::core::NonceSecret;
 /// Changes a broker that runs.
 pub struct Reloader {
     pub(super) hub: Arc<Hub>,
+    pub(super) terms: Arc<Terms>,
     /// One for each encrypted listener.
     pub(super) tls: Vec<Tls>,
     pub(super) secret: NonceSecret,
@@ -40,6 +42,7 @@ impl Reloader {
         for (tls, config) in self.tls.iter().zip(configs) {
             tls.change(config);
         }
+        self.terms.change_limits(options.limits.clone());
         self.hub.change(access, options.limits.clone());
         for name in self.started_with.differing(options) {
             warn!("{name} stays as it was until the broker starts anew");

@@ -137,11 +137,12 @@ impl Server {
         let (tell, events) = unbounded_channel();
         let (hub, checks) = open_hub(&options, access, tell)?;
         let hub = Arc::new(hub);
-        let terms = Terms::new(options.limits.clone(), options.proxies.clone());
+        let terms = Arc::new(Terms::new(options.limits.clone(), options.proxies.clone()));
         let tls = listeners.iter().filter_map(Listener::tls).cloned().collect();
-        let reloader = Reloader { hub: hub.clone(), tls, secret, started_with: options };
+        let reloader =
+            Reloader { hub: hub.clone(), terms: terms.clone(), tls, secret, started_with: options };
         let reloader = Arc::new(reloader);
-        Ok(Self { hub, checks, events, listeners, metrics, terms: Arc::new(terms), reloader })
+        Ok(Self { hub, checks, events, listeners, metrics, terms, reloader })
     }
 
     /// Finds out whether a broker with these options would start, as far as that can be told
