@@ -48,7 +48,9 @@ simulate: ## simulate rooms and brokers for long [SEEDS=10000]
 mutants: ## break the code at many statements of the standard, and see their tests turn red
 	@protocol/spec/mutants/run
 
-faults: ## put the broker under more than it can bear, and print figures [SECONDS=10]
+faults: ## kill the broker, cut its power, put it under more than it can bear, and print figures [SECONDS=10 KILLS=200 POWER_CUTS=10000]
+	KILLS=$(or $(KILLS),200) POWER_CUTS=$(or $(POWER_CUTS),10000) $(CARGO) test --release \
+	    -p mqtt-broker --test simulation -- --nocapture
 	$(if $(SECONDS),SECONDS=$(SECONDS)) $(CARGO) test --release -p mqtt-broker --test overload \
 	    -- --ignored --nocapture --test-threads=1
 

@@ -127,6 +127,16 @@ impl Judge {
         }
     }
 
+    /// Whether all has come that is owed to each client.
+    pub fn is_satisfied(&self) -> bool {
+        self.owed.iter().all(|message| {
+            self.promises
+                .iter()
+                .filter(|it| !it.is_shared() && it.is_for(message))
+                .all(|promise| self.count(message, |stream| stream.receiver == promise.client) > 0)
+        })
+    }
+
     fn check_client(&self, client: &'static str, message: &Message) {
         let of_client = self.promises.iter().filter(|it| it.client == client && !it.is_shared());
         let Some(granted) = of_client.filter(|it| it.is_for(message)).map(|it| it.qos).max() else {

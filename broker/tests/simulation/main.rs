@@ -13,9 +13,14 @@
 mod client;
 #[path = "../dialogue/mod.rs"]
 mod dialogue;
+mod disk;
 mod judge;
+mod killed;
+#[path = "../sockets/mod.rs"]
+mod sockets;
 mod world;
 
+use killed::Killed;
 use world::World;
 
 /// Numbers that look random and follow from a seed.
@@ -60,6 +65,30 @@ fn promises_are_kept_whatever_breaks() {
     let first = number("FIRST_SEED", 0);
     for seed in first..first + number("SEEDS", 300) {
         let _tell = Tell(seed);
-        World::new(Chance(seed)).run();
+        World::new(Chance(seed), false).run();
     }
+}
+
+/// `POWER_CUTS=10000` looks harder.
+#[test]
+fn promises_are_kept_when_the_power_fails() {
+    let first = number("FIRST_SEED", 0);
+    let count = number("POWER_CUTS", 12);
+    for seed in first..first + count {
+        let _tell = Tell(seed);
+        World::new(Chance(seed), true).run();
+    }
+    println!("power failed in {count} worlds: nothing acknowledged was lost");
+}
+
+/// `KILLS=200` looks harder.
+#[test]
+fn promises_are_kept_by_a_program_that_is_killed() {
+    let seed = number("FIRST_SEED", u64::from(std::process::id()));
+    let _tell = Tell(seed);
+    let kills = number("KILLS", 3);
+    let longest = Killed::new(Chance(seed)).run(kills as usize);
+    println!(
+        "killed {kills} times: nothing acknowledged was lost, serving again within {longest:?}"
+    );
 }

@@ -13,6 +13,7 @@ use mqtt_protocol::*;
 use crate::Chance;
 use crate::client::{Client, Link};
 use crate::dialogue::Kept;
+use crate::disk::Shelf;
 use crate::judge::{Judge, Message, Promise, WILL_TOPIC};
 
 const TOPICS: [&str; 4] = ["a/x", "a/y", "b/x", "shared/t"];
@@ -23,8 +24,10 @@ pub struct World {
     chance: Chance,
     core: Core,
     now: Instant,
-    kept: Kept,
+    kept: Shelf,
     durability: Durability,
+    /// How slow the store is.
+    slowness: usize,
     /// Changes on their way to the store, and how many have arrived.
     pending: VecDeque<Vec<Change>>,
     committed: u64,
@@ -36,7 +39,8 @@ pub struct World {
 }
 
 impl World {
-    pub fn new(mut chance: Chance) -> Self {
+    /// A world whose store is in memory, or on a disk whose power may fail.
+    pub fn new(mut chance: Chance, on_disk: bool) -> Self {
         let mut judge = Judge::default();
         let mut clients = Vec::new();
         for name in ["one", "two", "three"] {
@@ -57,15 +61,23 @@ impl World {
             clients.push(Client::new(name, false, 1 + chance.below(6) as u16, filters));
         }
         let now = Instant::from_nanos(1);
-        let durability = chance.one_of(&[Durability::Sync, Durability::Sync, Durability::Off]);
+        let durability = match on_disk {
+            true => Durability::Sync,
+            false => chance.one_of(&[Durability::Sync, Durability::Sync, Durability::Off]),
+        };
+        let slowness = chance.one_of(&[2, 10, 200]);
         let core = new_core(now, durability);
-        let kept = Kept::default();
+        let kept = match on_disk {
+            true => Shelf::on_disk(wall_clock(now)),
+            false => Shelf::Memory(Kept::default()),
+        };
         Self {
             chance,
             core,
             now,
             kept,
             durability,
+            slowness,
             pending: VecDeque::new(),
             committed: 0,
             clients,
@@ -87,8 +99,11 @@ impl World {
     }
 
     fn step(&mut self) {
+        if self.kept.is_disk() && self.chance.below(40) == 0 {
+            return self.crash();
+        }
         let client = self.chance.below(self.clients.len());
-        if self.chance.below(3) == 0 {
+        if self.chance.below(self.slowness) == 0 {
             let count = self.chance.below(self.pending.len() + 1);
             self.commit(count);
         }
@@ -258,12 +273,26 @@ impl World {
     fn restart(&mut self) {
         self.core.shut_down(self.now);
         self.note_changes();
-        self.keep(self.pending.len());
+        assert!(self.keep(self.pending.len()), "the disk has power");
         self.begin_anew();
     }
 
     /// The broker is gone, and what has not reached the store with it.
     fn crash(&mut self) {
+        // Who has just been told something is the one to be disappointed.
+        for _ in 0..5 {
+            let client = self.chance.below(self.clients.len());
+            self.publish(client);
+            self.carry_to_broker(client);
+            self.carry_to_client(client);
+        }
+        self.kept.light_fuse(self.chance.below(40));
+        let count = self.chance.below(self.pending.len() + 1);
+        if self.keep(count) {
+            self.core.handle_committed(self.committed, self.now);
+            self.obey();
+        }
+        self.kept.cut_power(&mut self.chance);
         self.judge.crashed();
         self.begin_anew();
     }
@@ -288,17 +317,15 @@ impl World {
         }
     }
 
-    /// So many groups of changes reach the store.
-    fn keep(&mut self, count: usize) {
-        for changes in self.pending.drain(..count) {
-            self.committed += changes.len() as u64;
-
-            changes.into_iter().for_each(|change| self.kept.apply(change));
-        }
+    /// So many groups of changes go to the store; tells whether they arrive.
+    fn keep(&mut self, count: usize) -> bool {
+        let changes: Vec<Change> = self.pending.drain(..count).flatten().collect();
+        self.committed += changes.len() as u64;
+        changes.is_empty() || self.kept.keep(changes.into_iter())
     }
 
     fn commit(&mut self, count: usize) {
-        self.keep(count);
+        assert!(self.keep(count), "the disk has power");
         self.core.handle_committed(self.committed, self.now);
         self.obey();
     }
@@ -339,9 +366,13 @@ impl World {
     }
 }
 
-fn new_core(now: Instant, durability: Durability) -> Core {
+fn wall_clock(now: Instant) -> WallClock {
+    WallClock { unix: Duration::from_secs(1_800_000_000), at: now }
+}
+
+pub fn new_core(now: Instant, durability: Durability) -> Core {
     let limits = Limits { receive_maximum: 5, ..Limits::default() };
-    let wall_clock = WallClock { unix: Duration::from_secs(1_800_000_000), at: now };
+    let wall_clock = wall_clock(now);
     let (run_id, access) = ("run".into(), Default::default());
     Core::new(Config { limits, wall_clock, run_id, access, durability })
 }
