@@ -74,6 +74,7 @@ impl Options {
             ("proxy-protocol-from", self.proxies != other.proxies),
             ("metrics-listen", self.metrics != other.metrics),
             ("redirect-to", self.redirect_to != other.redirect_to),
+            ("write-timeout", self.limits.write_timeout != other.limits.write_timeout),
         ];
         options.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
     }
