@@ -76,6 +76,10 @@ struct Arguments {
     #[arg(long, value_name = "FILE", value_parser = file_path)]
     tls_client_ca: Option<PathBuf>,
 
+    /// Take the common name of a client's certificate for its user, who then needs no password
+    #[arg(long)]
+    tls_identity: bool,
+
     /// Let only users in that this file knows, with a password or SCRAM-SHA-256; mqtt-broker passwd
     /// writes it, and mosquitto's is understood
     #[arg(long, value_name = "FILE", value_parser = file_path)]

@@ -65,10 +65,13 @@ impl Settings {
     }
 
     fn complete(arguments: Arguments, rooms: Vec<RoomOptions>) -> Result<Self, Wrong> {
-        let Arguments { tls_cert, tls_key, tls_client_ca, .. } = &arguments;
+        let Arguments { tls_cert, tls_key, tls_client_ca, tls_identity, .. } = &arguments;
         let missing = match (tls_cert, tls_key) {
             (None, Some(_)) => Some("--tls-key wants --tls-cert"),
             (Some(_), None) => Some("--tls-cert wants --tls-key"),
+            _ if *tls_identity && tls_client_ca.is_none() => {
+                Some("--tls-identity wants --tls-client-ca")
+            }
             (None, None) if tls_client_ca.is_some() => Some("--tls-client-ca wants --tls-cert"),
             _ => None,
         };
@@ -88,6 +91,7 @@ impl Settings {
             certificate,
             key,
             client_roots: arguments.tls_client_ca,
+            names_users: arguments.tls_identity,
         });
         Options {
             listen: arguments.listen,

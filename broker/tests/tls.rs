@@ -9,11 +9,14 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use mqtt_broker::core::limits::Limits;
-use mqtt_broker::shell::Options;
+use mqtt_broker::shell::{Options, TlsFiles};
+use mqtt_protocol::{
+    Binary, Connect, Packet, QoS, ReasonCode, Text, TopicName, Will, WillProperties,
+};
 use rustls::ClientConfig;
 use sockets::encryption::{Authority, Certified, Encrypted, connect};
 use sockets::frames::*;
-use sockets::{InProcess, Peer, Scratch, assert_refused, clean};
+use sockets::{InProcess, Peer, Scratch, assert_refused, bytes, clean};
 
 /// A broker with a certificate, and who vouches for it.
 struct Encrypting {
@@ -264,6 +267,49 @@ fn certificates_change_while_the_broker_runs() {
     assert_eq!(answer, PINGRESP);
     assert!(try_dialogue(&mut open(&first)).is_err());
     try_dialogue(&mut open(&second)).unwrap();
+}
+
+/// The reason in the CONNACK, if one comes.
+fn greet(stream: &mut Encrypted, connect: &Connect<'_>) -> Option<u8> {
+    stream.write_all(&bytes(&Packet::Connect(connect.clone()))).ok()?;
+    let mut connack = [0; 4];
+    stream.read_exact(&mut connack).ok()?;
+    Some(connack[3])
+}
+
+/// Who it is for needs no password, has the rights of that user, and is nobody else.
+#[test]
+fn a_certificate_says_who_a_client_is_where_that_is_asked() {
+    let scratch = Scratch::new();
+    let authority = Authority::named("of all");
+    let files = authority.certify(&["broker.example"]).files(&scratch, Some(&authority));
+    let acl = scratch.path().join("acl");
+    fs::write(&acl, "user ann\ntopic write of/ann\n").unwrap();
+    let tls = Some(TlsFiles { names_users: true, ..files });
+    let options = Options { tls, acl_file: Some(acl), ..Options::default() };
+    let broker = InProcess::listen("mqtts://0.0.0.0:0", options);
+    let address = ([127, 0, 0, 1], broker.address.port()).into();
+    let open = |certified: &Certified| {
+        connect(address, "broker.example", authority.client(Some(certified)))
+    };
+    let [ann, nobody] = ["ann", "a:b"].map(|name| authority.certify_client(name));
+
+    let will = |topic: &'static str| Will {
+        topic: TopicName::new(topic).unwrap(),
+        payload: Binary::new(b"gone").unwrap(),
+        qos: QoS::AtMostOnce,
+        retain: false,
+        properties: WillProperties::default(),
+    };
+    let with_will = |topic| Connect { will: Some(will(topic)), ..clean("a") };
+    assert_eq!(greet(&mut open(&ann), &with_will("of/ann")), Some(0));
+    let denied = Some(ReasonCode::NotAuthorized as u8);
+    assert_eq!(greet(&mut open(&ann), &with_will("of/ben")), denied);
+    let named = |name| Connect { user_name: Some(Text::new(name).unwrap()), ..clean("a") };
+    assert_eq!(greet(&mut open(&ann), &named("ann")), Some(0));
+    let refused = Some(ReasonCode::BadUserNameOrPassword as u8);
+    assert_eq!(greet(&mut open(&ann), &named("ben")), refused);
+    assert_eq!(greet(&mut open(&nobody), &clean("a")), None, "no user can have that name");
 }
 
 #[test]

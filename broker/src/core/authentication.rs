@@ -2,6 +2,7 @@
 //! enhanced authentication; and the latter again on an open connection.
 //!
 //! ```text
+//!  a certificate, CONNECT ────────────────────────────────────────► welcome
 //!  CONNECT ──no name──────────────────────────────────────────────► welcome
 //!     ├─────name and password──► Checking ──right──────────────────► welcome
 //!     │                              └─────wrong──► refused
@@ -114,6 +115,9 @@ pub(super) struct Proved<'a> {
 impl Core {
     /// Lets a client in, asks it for proof, or refuses it.
     pub(super) fn authenticate(&mut self, from: ConnectionId, connect: &Connect<'_>, now: Instant) {
+        if self.connections.get(from.index()).is_some_and(|connection| connection.is_certified) {
+            return self.welcome_certified(from, connect, now);
+        }
         let access = &self.config.access;
         let says_who = connect.user_name.is_some() || connect.password.is_some();
         let Some(users) = access.users.clone() else {
@@ -140,6 +144,29 @@ impl Core {
             None if says_who => self.queue_check(from, &users, connect, now),
             None if access.allow_anonymous => self.welcome(from, connect, Proved::default(), now),
             None => self.refuse(from, ReasonCode::NotAuthorized),
+        }
+    }
+
+    /// A certificate has proved who a client is, before its first packet.
+    pub fn certify(&mut self, id: ConnectionId, user: Arc<str>) {
+        if let Some(connection) = self.connection(id) {
+            connection.user = Some(user);
+            connection.is_certified = true;
+        }
+    }
+
+    /// Lets in who a certificate is for, unless the client says that it is somebody else. There is
+    /// nothing left to prove, so no method is offered. [MQTT-4.12.0-1]
+    fn welcome_certified(&mut self, from: ConnectionId, connect: &Connect<'_>, now: Instant) {
+        let user = self.connection(from).and_then(|connection| connection.user.clone());
+        let says_other =
+            connect.user_name.is_some_and(|name| Some(name.as_str()) != user.as_deref());
+        if connect.properties.authentication_method.is_some() {
+            self.refuse(from, ReasonCode::BadAuthenticationMethod);
+        } else if says_other {
+            self.refuse(from, ReasonCode::BadUserNameOrPassword);
+        } else {
+            self.welcome(from, connect, Proved { user, data: None }, now);
         }
     }
 

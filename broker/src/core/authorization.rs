@@ -76,6 +76,7 @@ impl Core {
         let connections = self.connections.iter();
         let strangers = connections.filter(|(_, connection)| {
             connection.session().is_some()
+                && !connection.is_certified
                 && !self.config.access.still_admits(connection.user.as_deref(), &former)
         });
         let strangers = strangers.map(|(index, connection)| ConnectionId {

@@ -51,6 +51,8 @@ pub(super) struct Connection {
     pub(super) held: Option<Box<Held>>,
     /// Who the client has proved to be.
     pub(super) user: Option<Arc<str>>,
+    /// Whether a certificate has proved it, before CONNECT.
+    pub(super) is_certified: bool,
     /// The authentication method of CONNECT. [MQTT-4.12.0-5]
     pub(super) method: Option<&'static str>,
     /// The proof of who the client is, while it is under way.
@@ -109,6 +111,7 @@ impl Connection {
             withheld: None,
             held: None,
             user: None,
+            is_certified: false,
             method: None,
             exchange: None,
             last_heard: now,

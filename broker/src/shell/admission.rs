@@ -39,7 +39,9 @@ pub(super) fn read_access(options: &Options, secret: &NonceSecret) -> Result<Acc
     let acl = options.acl_file.as_deref().map(read_acl).transpose()?;
     let administrators = match options.administrators.as_slice() {
         // Who can reach it then is on this machine.
-        [] if !has_users && !options.allow_anonymous => Administrators::Everybody,
+        [] if !has_users && !options.allow_anonymous && !options.certificates_name_users() => {
+            Administrators::Everybody
+        }
         names => Administrators::Users(names.iter().map(|name| name.as_str().into()).collect()),
     };
     Ok(Access {

@@ -77,6 +77,8 @@ impl Count {
 pub(super) struct Visit {
     pub(super) origin: Origin,
     pub(super) accepted: Instant,
+    /// Who its certificate says that it is, where that is asked.
+    pub(super) user: Option<Arc<str>>,
     /// Its place among those of its address.
     pub(super) place: Place,
 }
@@ -84,7 +86,7 @@ pub(super) struct Visit {
 impl Visit {
     /// A visit from this machine.
     pub(super) fn local(accepted: Instant) -> Self {
-        Self { origin: Origin::Local, accepted, place: Place::default() }
+        Self { origin: Origin::Local, accepted, user: None, place: Place::default() }
     }
 }
 
@@ -131,7 +133,7 @@ impl Terms {
         let counter = match self.addresses.enter(origin, &self.limits(), accepted) {
             Ok(place) => {
                 debug!(peer = %from, "accepted");
-                return Some(Visit { origin, accepted, place });
+                return Some(Visit { origin, accepted, user: None, place });
             }
             Err(Unwelcome::TooMany) => &self.turned_away.address_full,
             Err(Unwelcome::TooFast) => &self.turned_away.too_fast,

@@ -116,6 +116,11 @@ impl Hub {
         (id, wire)
     }
 
+    /// A certificate has proved who a client is that has said nothing yet.
+    pub(super) fn certify(&self, id: ConnectionId, user: Arc<str>) {
+        self.lock().core.certify(id, user);
+    }
+
     /// Carries what was read at `now` through the core and to its receivers.
     pub(super) fn receive(&self, from: ConnectionId, bytes: &[u8], now: Instant) -> Received {
         let mut state = self.lock();

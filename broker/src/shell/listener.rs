@@ -9,11 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::net::sockopt;
-use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::time::timeout_at;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tracing::{debug, info, warn};
 
 use super::address::{Address, Scheme, resolve};
@@ -24,8 +24,9 @@ use super::proxy::ProxyError;
 use super::service::Inherited;
 use super::socket::{Plain, Socket};
 use super::tls::Tls;
-use super::{proxy, websocket};
+use super::{proxy, subject, tls, websocket};
 use crate::core::time::Instant;
+use crate::users::is_name;
 
 /// How long to wait when there are no descriptors left for a new connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -222,12 +223,21 @@ where
     tokio::spawn(Client::new(hub, id, wire, stream, visit.place));
 }
 
+/// Who the certificate of a client says that it is.
+fn user_of(stream: &TlsStream<TcpStream>) -> Option<Arc<str>> {
+    let certificate = stream.get_ref().1.peer_certificates()?.first()?;
+    subject::common_name(certificate).filter(|name| is_name(name)).map(Arc::from)
+}
+
 /// Serves a client on a stream that only its own task writes to.
 fn serve_own<S>(hub: Arc<Hub>, stream: S, visit: Visit)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (id, wire) = hub.open(None, visit.origin, visit.accepted);
+    if let Some(user) = visit.user {
+        hub.certify(id, user);
+    }
     tokio::spawn(Client::new(hub, id, wire, stream, visit.place));
 }
 
@@ -241,7 +251,7 @@ struct Arrival {
     /// When all handshakes before CONNECT have to be over.
     deadline: tokio::time::Instant,
     scheme: Scheme,
-    tls: Option<Arc<ServerConfig>>,
+    tls: Option<tls::Terms>,
 }
 
 impl Arrival {
@@ -277,9 +287,16 @@ impl Arrival {
         None
     }
 
-    async fn shake_hands(self, tls: Arc<ServerConfig>, stream: TcpStream, visit: Visit) {
-        let handshake = TlsAcceptor::from(tls).accept(stream);
+    async fn shake_hands(self, tls: tls::Terms, stream: TcpStream, mut visit: Visit) {
+        let handshake = TlsAcceptor::from(tls.config).accept(stream);
         match timeout_at(self.deadline, handshake).await {
+            Ok(Ok(stream)) if tls.names_users => {
+                visit.user = user_of(&stream);
+                if visit.user.is_some() {
+                    return self.serve_above_tls(stream, visit).await;
+                }
+                warn!(from = ?visit.origin, "refused a certificate: its common name is no user's");
+            }
             Ok(Ok(stream)) => return self.serve_above_tls(stream, visit).await,
             Ok(Err(error)) => debug!(from = ?visit.origin, %error, "no TLS handshake"),
             Err(_) => debug!(from = ?visit.origin, "no TLS handshake in time"),

@@ -22,6 +22,7 @@ mod reload;
 mod server;
 mod service;
 mod socket;
+mod subject;
 mod tls;
 pub mod websocket;
 mod wire;

@@ -65,6 +65,11 @@ pub struct Options {
 }
 
 impl Options {
+    /// Whether clients at encrypted addresses are who their certificates say.
+    pub(super) fn certificates_name_users(&self) -> bool {
+        self.tls.as_ref().is_some_and(|files| files.names_users)
+    }
+
     /// The options that differ and that a broker goes by from its start to its end.
     pub(super) fn differing(&self, other: &Self) -> Vec<&'static str> {
         let options = [
@@ -234,6 +239,9 @@ pub(super) fn refuse_open_doors(
         return Ok(());
     }
     for address in addresses {
+        if address.is_encrypted() && options.certificates_name_users() {
+            continue;
+        }
         let is_local = address.is_local();
         if !is_local.map_err(|error| StartError::Listen(address.clone(), error))? {
             return Err(StartError::OpenDoor(address.clone()));

@@ -24,6 +24,8 @@ pub struct TlsFiles {
     pub key: PathBuf,
     /// The roots that clients' certificates have to come from; without them none is asked for.
     pub client_roots: Option<PathBuf>,
+    /// Whether the common name of a client's certificate is its user.
+    pub names_users: bool,
 }
 
 /// The protocol names that TLS negotiates, for each of what is carried.
@@ -34,7 +36,15 @@ const HTTP: &[u8] = b"http/1.1";
 #[derive(Clone, Debug)]
 pub(super) struct Tls {
     address: Address,
-    current: Arc<RwLock<Arc<ServerConfig>>>,
+    current: Arc<RwLock<Terms>>,
+}
+
+/// What holds for a connection that begins.
+#[derive(Clone, Debug)]
+pub(super) struct Terms {
+    pub(super) config: Arc<ServerConfig>,
+    /// Whether the common name of a client's certificate is its user.
+    pub(super) names_users: bool,
 }
 
 impl Tls {
@@ -48,7 +58,7 @@ impl Tls {
     }
 
     /// What holds for a connection that begins.
-    pub(super) fn current(&self) -> Arc<ServerConfig> {
+    pub(super) fn current(&self) -> Terms {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -56,25 +66,20 @@ impl Tls {
     ///
     /// # Errors
     /// There are none, or they cannot be used.
-    pub(super) fn prepare(
-        &self,
-        files: Option<&TlsFiles>,
-    ) -> Result<Arc<ServerConfig>, StartError> {
+    pub(super) fn prepare(&self, files: Option<&TlsFiles>) -> Result<Terms, StartError> {
         read_config(&self.address, files)
     }
 
     /// Lets connections that begin from here on have this.
-    pub(super) fn change(&self, config: Arc<ServerConfig>) {
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = config;
+    pub(super) fn change(&self, terms: Terms) {
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = terms;
     }
 }
 
-fn read_config(
-    address: &Address,
-    files: Option<&TlsFiles>,
-) -> Result<Arc<ServerConfig>, StartError> {
+fn read_config(address: &Address, files: Option<&TlsFiles>) -> Result<Terms, StartError> {
     let files = files.ok_or_else(|| StartError::NoCertificate(address.clone()))?;
-    files.server_config(address.is_websocket()).map(Arc::new).map_err(StartError::Tls)
+    let config = files.server_config(address.is_websocket()).map_err(StartError::Tls)?;
+    Ok(Terms { config: Arc::new(config), names_users: files.names_users })
 }
 
 impl TlsFiles {

@@ -38,6 +38,14 @@ impl Authority {
         Certified { certificate, key }
     }
 
+    /// A certificate for a client of this name.
+    pub fn certify_client(&self, name: &str) -> Certified {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new([]).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
+        Certified { certificate: params.signed_by(&key, &self.0).unwrap(), key }
+    }
+
     pub fn pem(&self) -> String {
         self.0.pem()
     }
@@ -79,6 +87,7 @@ impl Certified {
             certificate: write("certificate.pem", self.certificate.pem()),
             key: write("key.pem", self.key.serialize_pem()),
             client_roots: clients.map(|authority| write("clients.pem", authority.pem())),
+            names_users: false,
         }
     }
 }
