@@ -137,7 +137,8 @@ static void help(struct plugin *plugin)
                              "Ctrl+z, Ctrl+y undo, redo   . , frame by frame");
 }
 
-static void run(struct plugin *plugin, int count, const char *const *words)
+/* False if there is no such command. */
+static bool run(struct plugin *plugin, int count, const char *const *words)
 {
     const char *word = words[0];
     if (strcmp(word, "status") == 0)
@@ -154,11 +155,9 @@ static void run(struct plugin *plugin, int count, const char *const *words)
         panel_toggle(&plugin->panel, PANEL_MENU, plugin->engine);
     else if (strcmp(word, "help") == 0)
         help(plugin);
-    else if (!command_run(plugin->engine, &plugin->feed, count, words)) {
-        char line[128];
-        snprintf(line, sizeof line, "There is no command %.64s", word);
-        feed_tell(&plugin->feed, line);
-    }
+    else
+        return command_run(plugin->engine, &plugin->feed, count, words);
+    return true;
 }
 
 /* Words are what stands between spaces. */
@@ -173,8 +172,11 @@ static void run_line(struct plugin *plugin, const char *line)
          word != NULL && count < COMMAND_WORDS_MAX;
          word = strtok_r(NULL, " ", &rest))
         words[count++] = word;
-    if (count > 0)
-        run(plugin, count, words);
+    if (count == 0 || run(plugin, count, words))
+        return;
+    char text[128];
+    snprintf(text, sizeof text, "There is no command %.64s", words[0]);
+    feed_tell(&plugin->feed, text);
 }
 
 static void send_line(struct plugin *plugin)
@@ -224,6 +226,8 @@ static void handle_message(struct plugin *plugin,
             key_pressed(plugin, words[1], words[2],
                         count >= 5 ? words[4] : NULL);
     } else {
+        /* What is no command was meant for another script: some messages
+         * go to all. */
         run(plugin, count, words);
     }
 }

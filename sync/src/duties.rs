@@ -23,6 +23,8 @@ const WAITS_COUNT_FOR_SECS: f64 = 600.0;
 const REMEMBERED_WAITS: usize = 64;
 /// A start nearer than this is not worth counting down, in seconds.
 const WORTH_COUNTING_SECS: f64 = 1.5;
+/// The last counts are told even if late, by less than a second.
+const LAST_COUNTS: u32 = 3;
 /// The seconds that are told before a start.
 const COUNTED_SECS: [u32; 9] = [1, 2, 3, 5, 10, 30, 60, 300, 600];
 
@@ -121,7 +123,7 @@ impl Engine {
     pub(crate) fn wish_to_be_ready(&mut self, is_ready: bool) {
         if self.is_ready != is_ready {
             self.is_ready = is_ready;
-            self.out.push_back(notice::readiness("You", is_ready));
+            self.out.push_back(notice::own_readiness(is_ready));
         }
     }
 
@@ -268,9 +270,9 @@ impl Engine {
         let passed = COUNTED_SECS.iter().copied().find(|secs| f64::from(*secs) >= left);
         let next = COUNTED_SECS.iter().copied().rev().find(|secs| f64::from(*secs) < left);
         self.duties.next_count = next.map(|secs| start + -f64::from(secs));
-        // Between two counts nothing is told: it would be wrong by as much.
-        let is_news =
-            |secs: u32| f64::from(secs) - left < 0.5 && counted.is_none_or(|(_, told)| secs < told);
+        // Between two counts far apart nothing is told: it would be wrong by as much.
+        let is_right = |secs: u32| secs <= LAST_COUNTS || f64::from(secs) - left < 0.5;
+        let is_news = |secs: u32| is_right(secs) && counted.is_none_or(|(_, told)| secs < told);
         if let Some(secs) = passed.filter(|secs| is_news(*secs)) {
             self.out.push_back(notice::starting_in(secs));
             self.duties.counted = Some((start, secs));

@@ -244,6 +244,8 @@ impl Engine {
     /// The file is closed.
     pub fn file_unloaded(&mut self, now: Moment) {
         self.player.changed_file(None);
+        // Ready for this film is not ready for the next.
+        self.is_ready = false;
         self.file_changed(now);
         self.go_on(now);
     }

@@ -180,7 +180,6 @@ impl Engine {
         self.wish = None;
         self.stage = Stage::Free;
         self.next_line = None;
-        self.is_ready = false;
         self.drift.stopped(now);
     }
 

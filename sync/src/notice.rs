@@ -46,6 +46,11 @@ pub(crate) fn readiness(name: &str, is_ready: bool) -> Output {
     ready(format!("{name} is {}ready", if is_ready { "" } else { "not " }))
 }
 
+/// The viewer is ready to watch, or is not any more.
+pub(crate) fn own_readiness(is_ready: bool) -> Output {
+    ready(format!("You are {}ready", if is_ready { "" } else { "not " }))
+}
+
 /// The viewer is ready and others are not.
 pub(crate) fn unready(names: &[String]) -> Output {
     match names {

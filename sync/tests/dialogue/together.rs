@@ -302,3 +302,16 @@ fn rule_set_while_the_room_is_being_entered_is_not_lost() {
     let settings = sent(&mut bench, "settings");
     assert_eq!((&settings["revision"], &settings["wait"]), (&2.into(), &"all".into()));
 }
+
+#[test]
+fn readiness_is_for_one_film() {
+    let mut bench = Bench::with_anna_paused_at_100();
+    bench.engine.set_ready(true, bench.now);
+    bench.carry_out();
+    assert_eq!(bench.heard(), ["say You are ready"]);
+    bench.engine.file_unloaded(bench.now);
+    assert!(!bench.engine.status(bench.now).is_ready);
+    bench.engine.set_ready(true, bench.now);
+    bench.open("film.mkv");
+    assert!(bench.engine.status(bench.now).is_ready, "who was ready before it opened, is");
+}

@@ -85,6 +85,11 @@ pub(crate) fn wait_until(what: impl Display, mut condition: impl FnMut() -> bool
     }
 }
 
+/// Waits until something holds of each player, and tells how all stood if it never does.
+pub(crate) fn wait_until_each(players: &[&Player], what: &str, holds: impl Fn(&Player) -> bool) {
+    wait_until(Still { players, what }, || players.iter().all(|player| holds(player)));
+}
+
 /// Waits until all have been playing within one frame of each other for a while.
 pub(crate) fn wait_until_in_step(players: &[&Player]) {
     wait_for_a_while(players, "in step", |moment| {

@@ -2,7 +2,7 @@
 
 use crate::house::{
     FRAME, clip, lines_shown, on_both_brokers, on_our_broker, plugin, told, wait_until,
-    wait_until_in_step, wait_until_on_one_frame, wait_until_past,
+    wait_until_each, wait_until_in_step, wait_until_on_one_frame, wait_until_past,
 };
 use rooms::spawn::{find_program, free_port};
 use rooms::{Broker, Clip, Player, PlayerOptions, Scratch};
@@ -63,7 +63,9 @@ fn film_starts_by_itself_once_all_are_ready() {
 
         ask(&players[1], &["ready", "yes"]);
 
-        wait_until("it is counted", || is_shown(&players[1], "Starting in 1"));
+        wait_until_each(&players.each_ref(), "all are told", |player| {
+            is_shown(player, "Starting in")
+        });
         wait_until_in_step(&players.each_ref());
     });
 }
