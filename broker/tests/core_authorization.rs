@@ -218,6 +218,35 @@ fn a_right_taken_away_ends_subscriptions_and_empties_queues() {
     assert_eq!(broker.messages(ben), [""; 0]);
 }
 
+/// Rules may change while the broker is not running.
+#[test]
+fn what_was_stored_under_other_rules_is_looked_at_again() {
+    let mut broker = broker(HOME);
+    let [ann, ben] = ["ann", "ben"].map(|user| broker.log_in(user));
+    for topic in ["home/lamp", "home/door"] {
+        broker.subscribe(ben, topic, AtLeastOnce);
+    }
+    let publish_both = |broker: &mut Broker| {
+        for topic in ["home/lamp", "home/door"] {
+            assert_eq!(broker.publish_1(ann, topic, topic), Success);
+        }
+    };
+    publish_both(&mut broker);
+    assert_eq!(broker.messages(ben).len(), 2, "they are in flight");
+    broker.lose(ben);
+    publish_both(&mut broker);
+    broker.core.shut_down(broker.now);
+    broker.settle();
+    let rules = "user ann\ntopic home/#\nuser ben\ntopic read home/door\n";
+    let mut broker = broker.go_on_as(access(rules));
+    let ben = broker.log_in("ben");
+    assert_eq!(broker.messages(ben), ["home/door"; 2]);
+    assert_eq!(broker.unsubscribe(ben, &["home/lamp"]), [ReasonCode::NoSubscriptionExisted]);
+    // The session is still ben's.
+    let connect = Connect { client_id: Text::new("ben").unwrap(), ..login("ann", "ann") };
+    assert_eq!(broker.refusal_of(&connect), ReasonCode::ClientIdentifierNotValid);
+}
+
 /// The route of a publisher is found anew when the rules have changed.
 #[test]
 fn new_rules_are_for_the_next_message() {

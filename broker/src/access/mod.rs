@@ -103,7 +103,12 @@ impl Rules {
 
     /// Whether everybody may do everything with the topic, so that there is nothing to ask.
     pub fn leave_free(&self, topic: &str) -> bool {
-        self.acl.is_none() && self.rooms.is_empty() && !is_about_broker(topic)
+        self.leave_all_free() && !is_about_broker(topic)
+    }
+
+    /// Whether everybody may do everything with all topics but those of the broker's state.
+    pub fn leave_all_free(&self) -> bool {
+        self.acl.is_none() && self.rooms.is_empty()
     }
 
     /// The line of the password file that a user logs in with. What has no line is nobody's.

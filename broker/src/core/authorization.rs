@@ -110,9 +110,10 @@ impl Core {
 
     fn drop_forbidden_queue(&mut self, id: SessionId) {
         let Some(session) = self.session(id) else { return };
-        if session.queue.is_empty() {
+        if session.queue.is_empty() || self.config.access.rules.leave_all_free() {
             return;
         }
+        let Some(session) = self.session(id) else { return };
         let mut queue = std::mem::take(&mut session.queue);
         let keeps = session.keeps_messages();
         let mut forbidden = Vec::new();
@@ -131,8 +132,14 @@ impl Core {
         }
     }
 
-    /// Drops what a client that has come back was to be sent again and may not have any more.
-    pub(super) fn drop_forbidden_in_flight(&mut self, id: SessionId) {
+    /// Drops what waits for a client that has come back, or was to be sent again, and that it may not
+    /// have any more; rules may have changed while the broker was not running, too.
+    pub(super) fn drop_forbidden_messages(&mut self, id: SessionId) {
+        self.drop_forbidden_queue(id);
+        self.drop_forbidden_in_flight(id);
+    }
+
+    fn drop_forbidden_in_flight(&mut self, id: SessionId) {
         let Some(session) = self.sessions.get(id.number() as usize) else { return };
         let begun = session.outgoing.iter().filter(|(_, entry)| entry.stage != Stage::AwaitPubComp);
         let forbidden = begun.filter(|(_, entry)| {

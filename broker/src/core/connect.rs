@@ -79,7 +79,7 @@ impl Core {
         self.keep_session(session);
         self.withhold_connack(from);
         self.accept(from, session_present, granted);
-        self.drop_forbidden_in_flight(session);
+        self.drop_forbidden_messages(session);
         self.resume(session, now);
     }
 

@@ -93,7 +93,12 @@ impl Broker {
 
     /// The broker is gone without a word and another one goes on with what it has stored.
     pub fn stop_at_once(self) -> Self {
-        let mut next = Self::that_keeps(self.limits, Access::default(), self.durability);
+        self.go_on_as(Access::default())
+    }
+
+    /// Another one goes on with what it has stored, and lets these in.
+    pub fn go_on_as(self, access: Access) -> Self {
+        let mut next = Self::that_keeps(self.limits, access, self.durability);
         next.now = self.now;
         let mut kept = Kept::default();
         self.stored.iter().for_each(|change| kept.apply(change.clone()));
