@@ -63,6 +63,10 @@ struct Arguments {
     #[arg(long, value_name = "WHEN", default_value = "sync", value_parser = parse_durability)]
     durability: Durability,
 
+    /// If that directory's store is damaged, set it aside and keep what can be read
+    #[arg(long)]
+    recover: bool,
+
     /// Show this certificate on mqtts and wss addresses, in PEM form, with those between it and
     /// its root
     #[arg(long, value_name = "FILE", value_parser = file_path)]

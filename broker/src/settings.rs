@@ -98,6 +98,7 @@ impl Settings {
             tls,
             state_dir: arguments.state_dir,
             durability: arguments.durability,
+            recover: arguments.recover,
             password_file: arguments.password_file,
             acl_file: arguments.acl_file,
             rooms,

@@ -302,3 +302,39 @@ fn sighup_changes_how_many_may_come() {
         peer.try_receive()
     });
 }
+
+#[test]
+fn a_damaged_store_is_refused_and_what_can_be_read_is_recovered() {
+    let scratch = Scratch::new();
+    let mut broker = Program::start(&["--state-dir", scratch.text()]);
+    let mut publisher = Peer::connect(broker.address, &clean("publisher"));
+    for topic in ["damaged", "whole"] {
+        publisher.send(&Publish { retain: true, ..publish_1(topic, b"a payload to find") }.into());
+        publisher.receive();
+    }
+    drop(publisher);
+    broker.terminate();
+    assert!(broker.wait().success());
+
+    let file = scratch.path().join("mqtt-broker.redb");
+    let mut bytes = fs::read(&file).unwrap();
+    let payload = b"a payload to find";
+    for start in 0..bytes.len() - payload.len() {
+        if &bytes[start..start + payload.len()] == payload {
+            bytes[start] = b'A';
+        }
+    }
+    fs::write(&file, bytes).unwrap();
+    let arguments = ["--listen", "mqtt://127.0.0.1:0", "--state-dir", scratch.text()];
+    assert_refused(&arguments, &[scratch.text(), "damaged", "--recover"]);
+
+    let mut broker = Program::start_as(&mut command(&[&arguments[..], &["--recover"]].concat()));
+    let mut client = Peer::connect(broker.address, &clean("client"));
+    client.subscribe("whole", AtLeastOnce);
+    assert_eq!(client.message_1(), b"A payload to find");
+    drop(client);
+    broker.terminate();
+    assert!(broker.wait().success());
+    assert!(scratch.path().join("mqtt-broker.redb.damaged-1").exists());
+    let _broker = Program::start(&["--state-dir", scratch.text()]);
+}

@@ -4,12 +4,12 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tracing::info;
+use tracing::{info, warn};
 
 use super::address::Address;
 use super::admission::{AccessError, RoomOptions, read_access};
@@ -40,6 +40,8 @@ pub struct Options {
     pub state_dir: Option<PathBuf>,
     /// When it is there for sure.
     pub durability: Durability,
+    /// Whether a damaged store is set aside, and what can be read of it kept.
+    pub recover: bool,
     /// The certificate for encrypted addresses.
     pub tls: Option<TlsFiles>,
     /// Who can log in; without a file, nobody.
@@ -284,7 +286,7 @@ fn open_hub(
         None => None,
         Some(directory) => {
             let failed = |error| StartError::Store(directory.clone(), error);
-            let store = RedbStore::open(directory, wall_clock).map_err(failed)?;
+            let store = open_store(directory, wall_clock, options.recover).map_err(failed)?;
             store::restore(&store, &mut core, clock.beginning()).map_err(failed)?;
             // What was due while the broker was not running, before the first client comes.
             core.handle_timeout(clock.beginning());
@@ -300,6 +302,22 @@ fn open_hub(
         }
     };
     Ok(Hub::new(core, writer, clock))
+}
+
+fn open_store(
+    directory: &Path,
+    wall_clock: WallClock,
+    recover: bool,
+) -> Result<RedbStore, StoreError> {
+    if !recover {
+        return RedbStore::open(directory, wall_clock);
+    }
+    let (store, recovered) = RedbStore::recover(directory, wall_clock)?;
+    match recovered {
+        Some(recovered) => warn!("{recovered}"),
+        None => info!("there is nothing to recover: the store is in order"),
+    }
+    Ok(store)
 }
 
 /// A name that no other run has.

@@ -32,7 +32,7 @@ pub trait Place: Send + fmt::Debug {
 }
 
 /// A file in a directory of its own, for its owner's eyes only.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Directory(PathBuf);
 
 const FILE_NAME: &str = "mqtt-broker.redb";
@@ -46,6 +46,15 @@ impl Directory {
     pub(super) fn new(path: &Path) -> io::Result<Self> {
         DirBuilder::new().recursive(true).mode(0o700).create(path)?;
         Ok(Self(path.into()))
+    }
+
+    /// Moves the file aside under a name that none has; tells where it is.
+    pub(super) fn set_aside(&self) -> io::Result<PathBuf> {
+        let names = (1..).map(|number| self.0.join(format!("{FILE_NAME}.damaged-{number}")));
+        let mut free = names.filter(|name| !name.exists());
+        let aside = free.next().ok_or(io::ErrorKind::AlreadyExists)?;
+        fs::rename(self.0.join(FILE_NAME), &aside)?;
+        Ok(aside)
     }
 
     fn open_file(&self, name: &str) -> io::Result<File> {

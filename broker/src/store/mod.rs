@@ -3,6 +3,7 @@
 mod batch;
 mod file;
 mod record;
+mod recover;
 mod redb;
 mod writer;
 
@@ -11,6 +12,7 @@ use std::fmt;
 
 pub use self::batch::Batch;
 pub use self::file::Place;
+pub use self::recover::Recovered;
 pub use self::redb::RedbStore;
 pub use self::writer::{Event, Writer};
 use crate::core::Core;
@@ -61,7 +63,7 @@ pub trait Store: Send {
 /// What is kept cannot be read.
 pub fn restore(store: &impl Store, core: &mut Core, now: Instant) -> Result<(), StoreError> {
     let mut restoring = core.restore(now);
-    store.load(&mut |change| restoring.apply(change))
+    redb::quietly(|| store.load(&mut |change| restoring.apply(change)))
 }
 
 /// Why a store cannot be used.

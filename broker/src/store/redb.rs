@@ -1,5 +1,7 @@
 //! The store on disk: one redb file, whose tables are keyed by sequence where there is much to write.
 
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -66,6 +68,16 @@ impl RedbStore {
     /// # Errors
     /// As for [`open`](Self::open).
     pub fn open_in(place: Box<dyn Place>, wall_clock: WallClock) -> Result<Self, StoreError> {
+        let mut store = quietly(|| Self::open_unchecked(place, wall_clock))?;
+        quietly(|| store.check_integrity())?;
+        Ok(store)
+    }
+
+    /// Opens a store of which some may be damaged.
+    pub(super) fn open_unchecked(
+        place: Box<dyn Place>,
+        wall_clock: WallClock,
+    ) -> Result<Self, StoreError> {
         let trouble = Arc::new(Trouble::default());
         let (database, opens_quickly) = (None, false);
         let mut store = Self { database, place, trouble, wall_clock, opens_quickly };
@@ -81,6 +93,22 @@ impl RedbStore {
         let database = builder.set_cache_size(CACHE).create_with_backend(file);
         self.database = Some(database.map_err(|error| self.explain(error.into()))?);
         Ok(())
+    }
+
+    /// Sees whether all that is kept is as it was written.
+    fn check_integrity(&mut self) -> Result<(), StoreError> {
+        let Some(database) = &mut self.database else { return Ok(()) };
+        // What it can mend without loss is in order.
+        database.check_integrity().map(drop).map_err(StoreError::from)
+    }
+
+    /// Hands over what can be read; gives the number of records, or tables, that cannot.
+    pub(super) fn salvage(&self, each: &mut dyn FnMut(Change)) -> Result<u64, StoreError> {
+        let damaged = Some(Cell::new(0));
+        let from = self.database()?.begin_read()?;
+        let reader = Reader { from, wall_clock: self.wall_clock, damaged };
+        reader.everything(each)?;
+        Ok(reader.damaged.map_or(0, Cell::into_inner))
     }
 
     /// What the file knows of an error is clearer than what the database does.
@@ -240,24 +268,48 @@ impl Store for RedbStore {
     }
 
     fn load(&self, each: &mut dyn FnMut(Change)) -> Result<(), StoreError> {
-        let reader = Reader { from: self.database()?.begin_read()?, wall_clock: self.wall_clock };
-        reader.sessions(each)?;
-        reader.subscriptions(each)?;
-        reader.received(each)?;
-        reader.deliveries(each)?;
-        reader.retained(each)
+        let from = self.database()?.begin_read()?;
+        Reader { from, wall_clock: self.wall_clock, damaged: None }.everything(each)
     }
+}
+
+/// Does something with a file that may be damaged in ways at which the database gives up.
+pub(super) fn quietly<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let result = catch_unwind(AssertUnwindSafe(work));
+    std::panic::set_hook(hook);
+    result.unwrap_or_else(|_| Err(StoreError::Damaged("it makes no sense".into())))
 }
 
 /// Reads the tables as they were at one moment.
 struct Reader {
     from: ReadTransaction,
     wall_clock: WallClock,
+    /// Counts what cannot be read, if that is no reason to stop.
+    damaged: Option<Cell<u64>>,
 }
 
 type Each<'a> = &'a mut dyn FnMut(Change);
 
 impl Reader {
+    fn everything(&self, each: Each<'_>) -> Result<(), StoreError> {
+        self.tolerate(self.sessions(each))?;
+        self.tolerate(self.subscriptions(each))?;
+        self.tolerate(self.received(each))?;
+        self.tolerate(self.deliveries(each))?;
+        self.tolerate(self.retained(each))
+    }
+
+    /// Counts what cannot be read, or stops at it.
+    fn tolerate(&self, result: Result<(), StoreError>) -> Result<(), StoreError> {
+        match (&self.damaged, result) {
+            (Some(damaged), Err(_)) => damaged.set(damaged.get() + 1),
+            (_, result) => return result,
+        }
+        Ok(())
+    }
+
     /// Hands over what is in a table, which need not be there.
     fn each<K: ::redb::Key + 'static, V: ::redb::Value + 'static>(
         &self,
@@ -270,7 +322,7 @@ impl Reader {
         };
         for entry in table.iter()? {
             let (key, value) = entry?;
-            each(key.value(), value.value())?;
+            self.tolerate(each(key.value(), value.value()))?;
         }
         Ok(())
     }

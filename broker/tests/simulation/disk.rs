@@ -95,6 +95,15 @@ enum Done {
 }
 
 impl Disk {
+    /// Another disk that differs in one bit.
+    pub fn copy_with_flipped_bit(&self, chance: &mut Chance) -> Self {
+        let mut synced = self.lock().synced.clone();
+        let bit = chance.below(synced.len() * 8);
+        synced[bit / 8] ^= 1 << (bit % 8);
+        let seen = synced.clone();
+        Self(Arc::new(Mutex::new(State { seen, synced, ..State::default() })))
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap()
     }

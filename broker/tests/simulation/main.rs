@@ -14,6 +14,7 @@ mod client;
 #[path = "../dialogue/mod.rs"]
 mod dialogue;
 mod disk;
+mod flips;
 mod judge;
 mod killed;
 #[path = "../sockets/mod.rs"]
@@ -91,4 +92,14 @@ fn promises_are_kept_by_a_program_that_is_killed() {
     println!(
         "killed {kills} times: nothing acknowledged was lost, serving again within {longest:?}"
     );
+}
+
+/// `FLIPS=1000` looks harder.
+#[test]
+fn a_store_with_a_wrong_bit_is_refused_or_whole() {
+    let seed = number("FIRST_SEED", u64::from(std::process::id()));
+    let _tell = Tell(seed);
+    let count = number("FLIPS", 50);
+    let harmless = flips::count_harmless(&mut Chance(seed), count);
+    println!("of {count} wrong bits {} were refused, {harmless} did no harm", count - harmless);
 }

@@ -366,7 +366,7 @@ impl World {
     }
 }
 
-fn wall_clock(now: Instant) -> WallClock {
+pub fn wall_clock(now: Instant) -> WallClock {
     WallClock { unix: Duration::from_secs(1_800_000_000), at: now }
 }
 
