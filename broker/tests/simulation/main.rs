@@ -74,7 +74,7 @@ fn promises_are_kept_whatever_breaks() {
 #[test]
 fn promises_are_kept_when_the_power_fails() {
     let first = number("FIRST_SEED", 0);
-    let count = number("POWER_CUTS", 12);
+    let count = number("POWER_CUTS", 6);
     for seed in first..first + count {
         let _tell = Tell(seed);
         World::new(Chance(seed), true).run();
@@ -99,7 +99,7 @@ fn promises_are_kept_by_a_program_that_is_killed() {
 fn a_store_with_a_wrong_bit_is_refused_or_whole() {
     let seed = number("FIRST_SEED", u64::from(std::process::id()));
     let _tell = Tell(seed);
-    let count = number("FLIPS", 50);
+    let count = number("FLIPS", 30);
     let harmless = flips::count_harmless(&mut Chance(seed), count);
     println!("of {count} wrong bits {} were refused, {harmless} did no harm", count - harmless);
 }
