@@ -33,6 +33,7 @@ impl Broker {
             certificate: written(&folder, "server.pem", &certified.pem),
             key: written(&folder, "server.key", &certified.key_pem),
             client_roots: None,
+            names_users: false,
         };
         let listen = ["mqtt", "mqtts", "ws", "wss"].map(|scheme| format!("{scheme}://127.0.0.1:0"));
         let socket = format!("unix://{}", folder.join("socket").display());
