@@ -45,7 +45,7 @@ impl Broker {
         let urls = server.urls().iter().map(|url| url.replace("127.0.0.1", "localhost")).collect();
         let (stop, stopped) = oneshot::channel();
         let thread = thread::spawn(move || {
-            runtime.block_on(server.run(async { drop(stopped.await) }));
+            runtime.block_on(server.run(async { drop(stopped.await) })).expect("there is no store");
         });
         Self { urls, stop: Some(stop), thread: Some(thread), folder }
     }
