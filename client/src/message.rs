@@ -132,6 +132,23 @@ impl Message {
         }
     }
 
+    /// The message in the memory of one that is done with, if there is such memory.
+    pub(crate) fn shared(self, spare: Option<Arc<Self>>) -> Arc<Self> {
+        let Some(mut spare) = spare else { return Arc::new(self) };
+        match Arc::get_mut(&mut spare) {
+            Some(place) => *place = self,
+            None => return Arc::new(self),
+        }
+        spare
+    }
+
+    /// Whether it keeps no other memory than its own.
+    pub(crate) fn is_small(&self) -> bool {
+        matches!(self.bytes, Bytes::Small { .. })
+            && self.lent.is_none()
+            && self.properties.is_none()
+    }
+
     /// How many bytes topic and payload have.
     pub(crate) fn size(&self) -> usize {
         match &self.lent {

@@ -1,5 +1,6 @@
 //! What a `mqtt_client` points to: the client, the event the program has, and how handlers are called.
 
+use std::cell::Cell;
 use std::ffi::{CString, c_char, c_int};
 use std::fmt;
 use std::mem::MaybeUninit;
@@ -32,6 +33,11 @@ pub(crate) struct Handle {
     is_drained_by_library: bool,
     pub(crate) is_freed: AtomicBool,
     id: OnceLock<CString>,
+}
+
+thread_local! {
+    /// Where the handle lies whose callback thread this is; 0 on others.
+    static DRAINED: Cell<usize> = const { Cell::new(0) };
 }
 
 /// The handle behind a pointer.
@@ -95,6 +101,7 @@ impl Handle {
         let drain = move || {
             // It begins when its place is taken.
             drop(handle.callback_thread());
+            DRAINED.set(Arc::as_ptr(&handle).addr());
             while !handle.is_freed.load(Ordering::Relaxed) {
                 read((), || {
                     handle.dispatch(None);
@@ -117,7 +124,7 @@ impl Handle {
     pub(crate) fn end_callback_thread(&self) {
         let thread = self.callback_thread().take();
         self.client.wake();
-        if let Some(thread) = thread.filter(|it| it.thread().id() != thread::current().id()) {
+        if let Some(thread) = thread.filter(|_| DRAINED.get() != ptr::from_ref(self).addr()) {
             // How it ends makes no difference here.
             let _ = thread.join();
         }
@@ -151,7 +158,10 @@ impl Handle {
     /// Keeps the event that the program gets until the next one.
     pub(crate) fn hand_out(&self, event: Option<Event>) -> *const mqtt_event {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        *current = event.map(mqtt_event::new);
+        let event = event.map(mqtt_event::new);
+        if let Some(last) = std::mem::replace(&mut *current, event) {
+            self.client.take_back(last.event);
+        }
         current.as_ref().map_or(ptr::null(), ptr::from_ref)
     }
 
@@ -162,7 +172,9 @@ impl Handle {
         let mut next = self.client.next_event(timeout);
         while let Some(event) = next {
             count += 1;
-            self.call_handlers(&mqtt_event::new(event));
+            let event = mqtt_event::new(event);
+            self.call_handlers(&event);
+            self.client.take_back(event.event);
             if self.is_freed.load(Ordering::Relaxed) {
                 break;
             }

@@ -142,19 +142,28 @@ impl Client {
     /// The event before it counts as done with: its message is acknowledged, unless the program
     /// does that itself. `None` when the time is up or [`wake`](Self::wake) was called.
     pub fn next_event(&self, timeout: Option<Duration>) -> Option<Event> {
-        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let is_waiting = timeout != Some(Duration::ZERO);
+        let mut deadline = None;
         loop {
             match self.shared.take_event() {
                 Ok(event) => return Some(event),
                 Err(was_woken) if was_woken || !is_waiting => return None,
                 Err(_) => {}
             }
+            // What is there already is taken without looking at the clock.
+            deadline = deadline
+                .or_else(|| timeout.and_then(|timeout| Instant::now().checked_add(timeout)));
             if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
                 return None;
             }
             self.shared.events.sleep(deadline);
         }
+    }
+
+    /// Takes back an event that the program is done with. It need not do so, but its memory then serves
+    /// messages to come.
+    pub fn take_back(&self, event: Event) {
+        self.shared.take_back(event);
     }
 
     /// Makes a waiting [`next_event`](Self::next_event) return, or the next one that would wait. It
@@ -248,9 +257,8 @@ impl Drop for Client {
     fn drop(&mut self) {
         self.shared.lock().is_over = true;
         self.shared.driver.notify_one();
-        if let Some(thread) = self.thread.take()
-            && thread.thread().id() != thread::current().id()
-        {
+        // A wakeup function may release the client on the library's own thread.
+        if let Some(thread) = self.thread.take().filter(|_| !self.shared.is_on_its_thread()) {
             // It waits for nothing, so this does not take long; it cannot fail.
             let _ = thread.join();
         }

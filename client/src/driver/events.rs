@@ -4,13 +4,13 @@ use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::io::{Errno, read, write};
 
-use crate::{Error, ErrorKind, Event, EventLimit, Op};
+use crate::{Error, ErrorKind, Event, EventLimit, Message, Op};
 
 /// Events between the library's thread and the program's.
 ///
@@ -30,6 +30,8 @@ struct Queue {
     events: VecDeque<Event>,
     bytes: usize,
     limit: EventLimit,
+    /// Messages that the program is done with.
+    spares: Vec<Arc<Message>>,
     /// Threads that wait for the descriptor.
     sleepers: usize,
     /// Whether the program has the descriptor.
@@ -66,6 +68,9 @@ pub(super) enum Taken {
     None { was_woken: bool },
 }
 
+/// How many messages are kept to be used again: somewhat more than one read brings.
+pub(super) const MAXIMUM_SPARES: usize = 2048;
+
 impl Events {
     pub(super) fn new(limit: EventLimit) -> Result<Self, Error> {
         let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
@@ -77,6 +82,7 @@ impl Events {
                 events: VecDeque::new(),
                 bytes: 0,
                 limit,
+                spares: Vec::new(),
                 sleepers: 0,
                 is_watched: false,
                 waited: HashMap::new(),
@@ -131,9 +137,12 @@ impl Events {
         }
     }
 
-    /// Moves all events into `batch`, which is empty.
-    pub(super) fn take(&self, batch: &mut VecDeque<Event>) -> Taken {
+    /// Moves all events into `batch`, which is empty, and gives `spent` messages to be used again.
+    pub(super) fn take(&self, batch: &mut VecDeque<Event>, spent: &mut Vec<Arc<Message>>) -> Taken {
         let mut queue = self.lock();
+        if queue.spares.len() + spent.len() <= MAXIMUM_SPARES {
+            queue.spares.append(spent);
+        }
         if queue.events.is_empty() {
             self.lower();
             return Taken::None { was_woken: self.is_woken.swap(false, Ordering::SeqCst) };
@@ -142,6 +151,14 @@ impl Events {
         std::mem::swap(&mut queue.events, batch);
         queue.bytes = 0;
         Taken::Some { was_full }
+    }
+
+    /// Moves the messages that the program is done with into `spares`.
+    pub(super) fn take_spares(&self, spares: &mut Vec<Arc<Message>>) {
+        let mut queue = self.lock();
+        if spares.is_empty() {
+            std::mem::swap(&mut queue.spares, spares);
+        }
     }
 
     /// Waits until events may have come, a wake, or the deadline.

@@ -1,7 +1,9 @@
 //! What the program's threads and the library's share, and how each uses it.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -11,13 +13,13 @@ use tokio::sync::Notify;
 
 use super::clock;
 use super::direct::Direct;
-use super::events::{self, Events, Taken};
+use super::events::{self, Events, MAXIMUM_SPARES, Taken};
 use super::io::{self, Arrival, Io};
 use super::store::Store;
 use super::transport::Routes;
 use crate::message::Acknowledge;
 use crate::session::{Authentication, Demand, Salting, Session};
-use crate::{Error, ErrorKind, Event, Log, LogLevel, Moment, Op, Options};
+use crate::{Error, ErrorKind, Event, Log, LogLevel, Message, Moment, Op, Options};
 
 /// What the program's threads and the library's share.
 pub(super) struct Shared {
@@ -48,6 +50,8 @@ pub(super) struct Core {
 #[derive(Debug, Default)]
 struct Consumer {
     batch: VecDeque<Event>,
+    /// Messages it is done with, to be used again.
+    spent: Vec<Arc<Message>>,
     /// The message of the event that the program has.
     current: Option<u64>,
     /// Messages the program is done with, to be acknowledged together.
@@ -64,6 +68,11 @@ pub(super) struct Turn {
     pub(super) is_over: bool,
     /// A password is to be salted before anything else.
     is_salting: bool,
+}
+
+thread_local! {
+    /// Where what this thread runs lies; 0 on threads of the program.
+    static RUNNING: Cell<usize> = const { Cell::new(0) };
 }
 
 /// How many messages are acknowledged together.
@@ -215,7 +224,8 @@ impl Shared {
             self.acknowledge_done(&mut consumer);
         }
         if consumer.batch.is_empty() {
-            match self.events.take(&mut consumer.batch) {
+            let Consumer { batch, spent, .. } = &mut *consumer;
+            match self.events.take(batch, spent) {
                 Taken::None { was_woken } => return Err(was_woken),
                 Taken::Some { was_full: true } => self.driver.notify_one(),
                 Taken::Some { was_full: false } => {}
@@ -229,6 +239,17 @@ impl Shared {
             consumer.current = Some(receipt.token);
         }
         Ok(event)
+    }
+
+    /// Takes an event that the program is done with, for the memory of its message.
+    pub(super) fn take_back(&self, event: Event) {
+        let Event::Message { mut message, .. } = event else { return };
+        if Arc::get_mut(&mut message).is_some_and(|message| message.is_small()) {
+            let mut consumer = self.consumer.lock().unwrap_or_else(PoisonError::into_inner);
+            if consumer.spent.len() < MAXIMUM_SPARES {
+                consumer.spent.push(message);
+            }
+        }
     }
 
     fn acknowledge_done(&self, consumer: &mut Consumer) {
@@ -252,8 +273,15 @@ impl Shared {
         self.events.claim(op, core.session.is_running(op))
     }
 
+    /// Whether the calling thread is the library's. To ask the standard library who it is would leave
+    /// memory with each thread of the program that asks.
+    pub(super) fn is_on_its_thread(&self) -> bool {
+        RUNNING.get() == ptr::from_ref(self).addr()
+    }
+
     /// The library's thread.
     pub(super) fn run(&self) {
+        RUNNING.set(ptr::from_ref(self).addr());
         let result = catch_unwind(AssertUnwindSafe(|| self.run_driver()));
         let error = match result {
             Ok(Ok(())) => return,
@@ -340,6 +368,7 @@ impl Core {
             Arrival::Opened => session.handle_opened(now),
             Arrival::Read { stamp } => {
                 self.direct.open();
+                events.take_spares(session.spares());
                 let used = session.handle_input(io.unread(), stamp);
                 io.consume(used);
             }

@@ -39,7 +39,7 @@ mod subscriptions;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use mqtt_protocol::alias::{ReceivedAliases, SentAliases};
@@ -47,7 +47,7 @@ use mqtt_protocol::delivery::{Incoming, Outgoing};
 use mqtt_protocol::{Binary, Packet, QoS, ReasonCode, Version};
 
 use crate::message::Acknowledge;
-use crate::{Error, ErrorKind, Event, LogLevel, Moment, Op, Options, OwnedText, Server};
+use crate::{Error, ErrorKind, Event, LogLevel, Message, Moment, Op, Options, OwnedText, Server};
 use acks::Acks;
 pub(crate) use auth::{Authentication, Salting};
 use backoff::Backoff;
@@ -79,6 +79,8 @@ pub(crate) struct Session {
     connected_at: Moment,
     outbox: Outbox,
     events: Vec<Event>,
+    /// Memory of messages that the program is done with.
+    spares: Vec<Arc<Message>>,
     lines: Vec<(LogLevel, String)>,
     last_op: u64,
     queue: Queue,
@@ -288,6 +290,7 @@ impl Session {
             connected_at: now,
             outbox: Outbox::default(),
             events: Vec::new(),
+            spares: Vec::new(),
             lines: Vec::new(),
             last_op: 0,
             queue: Queue::new(options.queue),
@@ -363,6 +366,11 @@ impl Session {
     /// Moves what is to be told to the program into `events`.
     pub(crate) fn take_events(&mut self, events: &mut Vec<Event>) {
         events.append(&mut self.events);
+    }
+
+    /// Messages that the program is done with, whose memory the next ones may have.
+    pub(crate) fn spares(&mut self) -> &mut Vec<Arc<Message>> {
+        &mut self.spares
     }
 
     /// Whether there is something for the shell to do.

@@ -78,7 +78,8 @@ impl Session {
             token,
             by_program: is_by_program.then(|| self.acknowledger.clone()),
         });
-        self.events.push(Event::Message { message: Arc::new(message), routes });
+        let message = message.shared(self.spares.pop());
+        self.events.push(Event::Message { message, routes });
         Ok(())
     }
 
