@@ -17,7 +17,7 @@ MQTT_SYSTEM := -lgcc_s -lpthread -ldl -lm -lc
 MQTT_PACK   := $(shell echo 'int x;' | $(CC) -shared -fPIC -Werror -Wl,--fatal-warnings \
     -Wl,-z,pack-relative-relocs -xc - -o /dev/null 2>/dev/null && echo -Wl,-z,pack-relative-relocs)
 
-.PHONY: libmqtt libmqtt-archive libmqtt-tools check-memory install-libmqtt
+.PHONY: libmqtt libmqtt-archive libmqtt-tools check-memory deb-libmqtt install-libmqtt
 
 libmqtt: $(BUILT)/libmqtt.so ## build libmqtt.a and libmqtt.so
 
@@ -46,6 +46,13 @@ $(BUILT)/mqtt-%: $(MQTT_FOLDER)../examples/tools/mqtt-%.c $(MQTT_FOLDER)../examp
     $(MQTT_FOLDER)../examples/tools/tool.h $(BUILT)/libmqtt.so
 	$(CC) -std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra -I$(MQTT_FOLDER)../include \
 	    $(filter %.c,$^) -L$(BUILT) -lmqtt -Wl,-rpath,'$$ORIGIN/../lib' -o $@
+
+deb-libmqtt: libmqtt libmqtt-tools ## make Debian packages of libmqtt
+	rm -rf $(BUILT)/deb
+	mkdir -p $(BUILT)/deb
+	$(MAKE) --no-print-directory -f $(firstword $(MAKEFILE_LIST)) install-libmqtt \
+	    BUILT=$(BUILT) PREFIX=/usr DESTDIR=$(BUILT)/deb/stage
+	$(MQTT_FOLDER)make-deb $(BUILT)/deb/stage $(BUILT)/deb $(MQTT_VERSION)
 
 check-memory: libmqtt ## run the C cases of libmqtt under Valgrind
 	@.ci/install compiler valgrind

@@ -179,6 +179,31 @@ fn an_installed_library_is_found_by_pkg_config() {
     }
 }
 
+#[test]
+fn debian_packages_have_everything_once() {
+    if !Path::new("/usr/bin/dpkg-deb").exists() {
+        return;
+    }
+    make(&["deb-libmqtt"]);
+    let folder = library().join("deb");
+    let files = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+    let packages: Vec<_> = files.filter(|path| path.extension() == Some("deb".as_ref())).collect();
+    assert_eq!(packages.len(), 3, "{packages:?}");
+    let mut contents: Vec<String> = packages
+        .iter()
+        .flat_map(|package| lines(Command::new("dpkg-deb").arg("--contents").arg(package)))
+        .filter(|line| !line.ends_with('/'))
+        .filter_map(|line| Some(line.split_whitespace().nth(5)?.to_owned()))
+        .collect();
+    contents.sort();
+    let all = contents.len();
+    contents.dedup();
+    assert_eq!(contents.len(), all, "{contents:?}");
+    for file in ["lib/libmqtt.so.0", "lib/libmqtt.a", "include/mqtt.h", "bin/mqtt-sub"] {
+        assert!(contents.contains(&format!("./usr/{file}")), "{file} in {contents:?}");
+    }
+}
+
 /// What the program says when a project in C and C++ of its own has built it.
 fn built_by_cmake(folder: &Path, prefix: &Path, target: &str) -> Vec<String> {
     let project = "cmake_minimum_required(VERSION 3.13)\nproject(outside C CXX)\n\
