@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
@@ -36,8 +36,10 @@ pub fn library() -> PathBuf {
     LIBRARY.get_or_init(build).clone()
 }
 
-/// Runs make on the library's part of the Makefile.
+/// Runs make on the library's part of the Makefile; what it builds lies in one place, so once at a time.
 pub fn make(arguments: &[&str]) {
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let built = built();
     let target = built.parent().expect("it is a folder of the target folder");
     run(Command::new("make")
