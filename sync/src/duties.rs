@@ -9,6 +9,8 @@ use crate::{Condition, Engine, Moment, notice};
 
 /// How far apart the peers' turns are, in seconds.
 const TURN_SECS: f64 = 1.5;
+/// How long all must have been ready, in seconds: nobody is taken at a slip of the finger.
+const READY_FOR_SECS: f64 = 0.5;
 /// How long before a start that everybody is ready for, in seconds.
 const COUNTDOWN_SECS: f64 = 3.0;
 /// How long data may have run out before the room waits, by rule, in seconds.
@@ -89,17 +91,20 @@ impl Engine {
             return self.duties.rest();
         };
         self.note_wait(&held, now);
+        self.duties.has_somebody_left &= !held.is_still();
         let turn = TURN_SECS * self.people.rank_of(&self.id) as f64;
         let can_start = self.can_start(&held);
-        if self.duties.start.is_due(can_start, turn, now) {
+        if self.duties.start.is_due(can_start, READY_FOR_SECS + turn, now) {
             return self.start_together(&held, now);
         }
         if self.is_wait_due(&held, turn, now) || self.is_release_due(&held, turn, now) {
             return;
         }
-        self.duties.has_somebody_left &= !held.is_still();
         let has_left = self.duties.has_somebody_left;
         if self.duties.pause.is_due(has_left, turn, now) {
+            // Or a room in which all others are ready would start again at once.
+            self.duties.has_somebody_left = false;
+            self.viewer_is_off();
             self.pause_at_the_line(&held, now);
         }
     }

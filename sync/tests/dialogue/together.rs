@@ -315,3 +315,22 @@ fn readiness_is_for_one_film() {
     bench.open("film.mkv");
     assert!(bench.engine.status(bench.now).is_ready, "who was ready before it opened, is");
 }
+
+#[test]
+fn room_paused_for_who_left_does_not_start_again_by_itself() {
+    let mut bench = playing_with_anna();
+    bench.hear("peer/anna", ANNA_READY);
+    bench.hear("peer/cleo", r#"{"version":1,"name":"Cleo","condition":"playing","ready":true}"#);
+    let rules =
+        r#"{"version":1,"revision":1,"peer":"anna","start":"all_ready","pause_on_leave":true}"#;
+    bench.hear("settings", rules);
+    bench.engine.set_ready(true, bench.now);
+    bench.carry_out();
+    bench.heard();
+    bench.hear("peer/cleo", r#"{"version":1,"name":"Cleo","condition":"gone"}"#);
+    bench.pass(20.0);
+    let lines = |heard: &[String]| heard.iter().filter(|word| word.contains(" at ")).count();
+    let heard = bench.heard();
+    assert_eq!(lines(&heard), 1, "{heard:?}");
+    assert!(bench.is_paused);
+}

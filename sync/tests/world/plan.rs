@@ -50,7 +50,7 @@ pub(crate) fn world_of(seed: u64, has_drift_control: bool) -> (World, Plan) {
     plan_deeds(&mut world, peers, &mut dice);
     plan_faults(&mut world, &mut plan, &mut dice);
     plan_last_deed(&mut world, &mut plan, &mut dice);
-    world.plan(plan.calm_from + 10.0, Event::Joins { peer: peers });
+    world.plan(plan.calm_from + 14.0, Event::Joins { peer: peers });
     (world, plan)
 }
 

@@ -11,8 +11,9 @@ use super::{Commands, World};
 const LARGEST_SPREAD: f64 = 0.010;
 /// How far a late joiner may be from the others once it has landed, in seconds.
 const LARGEST_LANDING_ERROR: f64 = 0.040;
-/// Calm for this long, players must be in step; then the late joiner comes and has as long.
-const SETTLING_SECS: f64 = 10.0;
+/// Calm for this long, players must be in step; then the late joiner comes and has as long. A room that waited for somebody's
+/// data, or until all were ready, starts only then.
+const SETTLING_SECS: f64 = 14.0;
 const WATCHING_SECS: f64 = 4.0;
 const LOOK_EVERY_SECS: f64 = 0.05;
 
