@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use mqtt_protocol::alias::{ReceivedAliases, SentAliases};
 use mqtt_protocol::{
-    ConnAck, Connect, Delivery, Disconnect, EncodeError, Packet, Publish, PublishFrame,
-    PublishTopic, Version,
+    Ack, ConnAck, Connect, Delivery, Disconnect, EncodeError, Packet, PacketId, PacketType,
+    Publish, PublishFrame, PublishTopic, ReasonCode, Version,
 };
 
 use super::authentication::Exchange;
@@ -61,14 +61,33 @@ pub(super) struct Connection {
     pub(super) last_heard: Instant,
     /// How long it may stay silent; `None` is for ever.
     pub(super) patience: Option<Duration>,
-    pub(super) received_aliases: ReceivedAliases,
-    /// Where the client's last message went: the next one mostly goes there, too.
-    pub(super) route: Option<Box<Route>>,
+    /// What it takes to receive messages from the client, once it has published one.
+    pub(super) publishing: Option<Box<Publishing>>,
+    /// The highest alias the client may define.
+    pub(super) topic_alias_maximum: u16,
     /// What the client is sent instead of topic names, if it takes any.
     pub(super) sent_aliases: Option<Box<SentAliases>>,
     /// The largest packet the client takes, in bytes. [MQTT-3.1.2-24]
     maximum_packet_size: usize,
     wants_problem_information: bool,
+}
+
+/// The length of a step of an exchange, at most.
+const LARGEST_STEP: usize = 5;
+
+/// What it takes to receive messages from a client.
+#[derive(Debug)]
+pub(super) struct Publishing {
+    pub(super) aliases: ReceivedAliases,
+    /// Where the last message went: the next one mostly goes there, too.
+    pub(super) route: Route,
+}
+
+impl Publishing {
+    /// For a client that may define aliases up to this one.
+    pub(super) fn new(topic_alias_maximum: u16) -> Self {
+        Self { aliases: ReceivedAliases::new(topic_alias_maximum), route: Route::default() }
+    }
 }
 
 /// ```text
@@ -116,8 +135,8 @@ impl Connection {
             exchange: None,
             last_heard: now,
             patience: None,
-            received_aliases: ReceivedAliases::default(),
-            route: None,
+            publishing: None,
+            topic_alias_maximum: 0,
             sent_aliases: None,
             maximum_packet_size: usize::MAX,
             wants_problem_information: true,
@@ -140,7 +159,7 @@ impl Connection {
         let keep_alive = limits.server_keep_alive(connect).unwrap_or(connect.keep_alive_secs);
         let keep_alive = u64::from(keep_alive);
         self.patience = (keep_alive > 0).then(|| Duration::from_millis(keep_alive * 1500));
-        self.received_aliases = ReceivedAliases::new(limits.topic_alias_maximum);
+        self.topic_alias_maximum = limits.topic_alias_maximum;
         let aliases = asked.topic_alias_maximum.unwrap_or(0);
         let aliases = aliases.min(limits.maximum_sent_aliases);
         self.sent_aliases = (aliases > 0).then(|| Box::new(SentAliases::new(aliases)));
@@ -177,6 +196,14 @@ impl Connection {
             self.send_stripped_if_too_large(packet);
         } else {
             self.send_stripped(packet);
+        }
+    }
+
+    /// Sends a step of an exchange, which never has properties.
+    pub(super) fn send_step(&mut self, kind: PacketType, packet_id: PacketId, reason: ReasonCode) {
+        // [MQTT-3.1.2-24]
+        if self.maximum_packet_size >= LARGEST_STEP {
+            Ack::append_plain(kind, self.version, packet_id, reason, &mut self.outbox.bytes);
         }
     }
 
@@ -308,8 +335,8 @@ mod tests {
     use std::num::NonZeroU32;
 
     use mqtt_protocol::{
-        Ack, Auth, AuthProperties, ConnAckProperties, DisconnectProperties, PacketId, ReasonCode,
-        ReasonProperties, SubAck, Text, UserPropertyList,
+        Auth, AuthProperties, ConnAckProperties, DisconnectProperties, ReasonProperties, SubAck,
+        Text, UserPropertyList,
     };
 
     use super::*;

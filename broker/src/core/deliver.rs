@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use mqtt_protocol::delivery::{AcknowledgedQoS, Stage};
 use mqtt_protocol::{
-    Ack, Delivery, EncodeError, Packet, PublishFrame, QoS, ReasonCode, SubscriptionIdentifier,
-    SubscriptionIdentifiers, TopicFilter, TopicName, Version,
+    Delivery, EncodeError, Packet, PacketType, PublishFrame, QoS, ReasonCode,
+    SubscriptionIdentifier, SubscriptionIdentifiers, TopicFilter, TopicName, Version,
 };
 
 use super::change::{Progress, Sequence};
@@ -283,8 +283,7 @@ impl Core {
         let Some(connection_id) = session.connection else { return };
         let Some(connection) = self.connections.get_mut(connection_id.index()) else { return };
         for packet_id in session.outgoing.releases_to_resend() {
-            let pubrel = Ack::new(packet_id, ReasonCode::Success);
-            connection.send_answer(&Packet::PubRel(pubrel));
+            connection.send_step(PacketType::PubRel, packet_id, ReasonCode::Success);
         }
         self.flush(connection_id);
     }
@@ -316,7 +315,8 @@ fn send_queued(
     let mut scratch = Vec::new();
     let identifiers = queued.identifiers.iter().copied();
     let identifiers = SubscriptionIdentifiers::encode(identifiers, &mut scratch);
-    let message = queued.message.view(now);
+    let properties = queued.message.properties(now);
+    let message = queued.message.view(&properties);
     connection.send_publish(message.publish(delivery, queued.retain, identifiers)).is_ok()
 }
 

@@ -13,7 +13,7 @@
 use std::collections::VecDeque;
 
 use mqtt_protocol::delivery::AcknowledgedQoS;
-use mqtt_protocol::{Packet, PacketId};
+use mqtt_protocol::{Packet, PacketId, PacketType, ReasonCode};
 
 use super::change::{Change, Progress, SavedSession, Sequence, SessionNumber};
 use super::connection::{Connection, WriteRight};
@@ -306,21 +306,46 @@ impl Core {
         is_withheld
     }
 
-    /// Answers a packet once the store has what it has changed; tells whether that is now.
-    pub(super) fn answer_when_kept(&mut self, to: ConnectionId, packet: &Packet<'_>) -> bool {
-        let Some(connection) = self.connections.get_mut(to.index()) else { return true };
+    /// Answers a packet once the store has what it has changed.
+    pub(super) fn answer_when_kept(&mut self, to: ConnectionId, packet: &Packet<'_>) {
+        self.send_when_kept(to, 0, |connection| connection.send_answer(packet));
+    }
+
+    /// Sends a step of an exchange once the store has what the step before has changed; tells
+    /// whether that is now. No window delays it. [MQTT-3.3.4-10] [MQTT-4.9.0-3]
+    pub(super) fn step(
+        &mut self,
+        to: ConnectionId,
+        kind: PacketType,
+        packet_id: PacketId,
+        reason: ReasonCode,
+    ) -> bool {
+        let pubacks = u16::from(kind == PacketType::PubAck);
+        self.send_when_kept(to, pubacks, |connection| {
+            connection.send_step(kind, packet_id, reason);
+        })
+    }
+
+    fn send_when_kept(
+        &mut self,
+        to: ConnectionId,
+        pubacks: u16,
+        send: impl FnOnce(&mut Connection),
+    ) -> bool {
         let awaited = self.keeping.awaited();
-        if awaited.is_none() && connection.withheld.is_none() {
-            self.answer(to, packet);
+        let Some(connection) = self.connections.get_mut(to.index()) else { return true };
+        if connection.generation != to.generation {
             return true;
         }
-        if connection.generation == to.generation {
-            let pubacks = u16::from(matches!(packet, Packet::PubAck(_)));
-            let change = awaited.unwrap_or(0);
-            connection.withhold(change, pubacks, |connection| connection.send_answer(packet));
-            self.flush(to);
+        let is_now = awaited.is_none() && connection.withheld.is_none();
+        if is_now {
+            self.spare.lend(&mut connection.outbox);
+            send(connection);
+        } else {
+            connection.withhold(awaited.unwrap_or(0), pubacks, send);
         }
-        false
+        self.flush(to);
+        is_now
     }
 
     /// Lets nothing leave, not even CONNACK, before the store has all that it may speak of.

@@ -105,7 +105,8 @@ impl Core {
             return;
         }
         message.expires = will.lifetime.map(|lifetime| now + lifetime);
-        let message = message.view(now);
+        let properties = message.properties(now);
+        let message = message.view(&properties);
         if message.retain {
             self.retain(id, &message, now);
         }

@@ -12,7 +12,7 @@ use super::change::Sequence;
 use super::time::Instant;
 
 /// A message where it is: in its packet, or in a [`Message`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct MessageView<'a> {
     /// Its topic.
     pub topic: TopicName<'a>,
@@ -21,7 +21,7 @@ pub struct MessageView<'a> {
     /// Whether it was published to be retained.
     pub retain: bool,
     /// Its properties, with what is left of its lifetime.
-    pub properties: PublishProperties<'a>,
+    pub properties: &'a PublishProperties<'a>,
     /// Its payload.
     pub payload: &'a [u8],
     /// The packet it came in, if that can be passed on.
@@ -30,13 +30,13 @@ pub struct MessageView<'a> {
 
 impl<'a> MessageView<'a> {
     /// The message in a packet, whose alias, if it has one, stands for `topic`.
-    pub fn new(topic: TopicName<'a>, publish: &Publish<'a>) -> Self {
+    pub fn new(topic: TopicName<'a>, publish: &'a Publish<'a>) -> Self {
         Self {
             frame: None,
             topic,
             qos: publish.delivery.qos(),
             retain: publish.retain,
-            properties: publish.properties.clone(),
+            properties: &publish.properties,
             payload: publish.payload,
         }
     }
@@ -117,19 +117,20 @@ impl Message {
             correlation_data,
             user_properties,
         } = will.properties;
+        // [MQTT-3.1.3-10]
+        let properties = PublishProperties {
+            payload_format_indicator,
+            message_expiry_interval: None,
+            content_type,
+            response_topic,
+            correlation_data,
+            user_properties,
+        };
         let view = MessageView {
             topic: will.topic,
             qos: will.qos,
             retain: will.retain,
-            // [MQTT-3.1.3-10]
-            properties: PublishProperties {
-                payload_format_indicator,
-                message_expiry_interval: None,
-                content_type,
-                response_topic,
-                correlation_data,
-                user_properties,
-            },
+            properties: &properties,
             payload: will.payload.as_bytes(),
             frame: None,
         };
@@ -180,12 +181,16 @@ impl Message {
         self.expires.is_some_and(|expires| expires <= now)
     }
 
-    /// The message as it is at this moment.
-    pub fn view(&self, now: Instant) -> MessageView<'_> {
+    /// Its properties, with what is left of its lifetime at this moment. [MQTT-3.3.2-6]
+    pub fn properties(&self, now: Instant) -> PublishProperties<'_> {
         let mut properties = PublishProperties::from_bytes(&self.properties)
             .expect("they were written by the codec");
-        // [MQTT-3.3.2-6]
         properties.message_expiry_interval = self.expires.map(|at| seconds_left(at, now));
+        properties
+    }
+
+    /// The message with the [`properties`](Self::properties) of a moment.
+    pub fn view<'a>(&'a self, properties: &'a PublishProperties<'a>) -> MessageView<'a> {
         MessageView {
             topic: self.topic(),
             qos: self.qos,

@@ -491,7 +491,7 @@ impl Core {
         self.sessions.get_mut(id.number() as usize)
     }
 
-    /// Sends an answer to a request; no window delays it. [MQTT-3.3.4-10] [MQTT-4.9.0-3]
+    /// Sends an answer to a request.
     fn answer(&mut self, to: ConnectionId, packet: &Packet<'_>) {
         let Some(connection) = self.connections.get_mut(to.index()) else { return };
         if connection.generation == to.generation {

@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use mqtt_protocol::delivery::{Arrival, PubRecOutcome, Stage};
-use mqtt_protocol::{Ack, DecodeError, Delivery, Packet, Publish, PublishFrame, QoS, ReasonCode};
+use mqtt_protocol::{
+    Ack, DecodeError, Delivery, PacketType, Publish, PublishFrame, QoS, ReasonCode,
+};
 
 use super::change::{Change, Progress};
+use super::connection::Publishing;
 use super::message::{Message, MessageView};
 use super::route::Route;
 use super::session::SessionId;
@@ -33,16 +36,18 @@ impl Core {
             DecodeError { reason, detail: "a message of a kind that CONNACK has ruled out" }
         })?;
         let Some(connection) = self.connection(from) else { return Ok(()) };
-        // Both are put back when what is borrowed from them is no longer needed.
-        let mut aliases = std::mem::take(&mut connection.received_aliases);
-        let mut route = connection.route.take().unwrap_or_default();
+        // It is put back when what is borrowed from it is no longer needed.
+        let mut publishing = connection
+            .publishing
+            .take()
+            .unwrap_or_else(|| Box::new(Publishing::new(connection.topic_alias_maximum)));
+        let Publishing { aliases, route } = &mut *publishing;
         let frame = PublishFrame::new(connection.version, publish, bytes);
         let topic = aliases.resolve(publish.topic)?;
         let message = MessageView { frame, ..MessageView::new(topic, publish) };
-        self.take_publish(from, session, publish.delivery, &message, &mut route, now)?;
+        self.take_publish(from, session, publish.delivery, &message, route, now)?;
         if let Some(connection) = self.connection(from) {
-            connection.received_aliases = aliases;
-            connection.route = Some(route);
+            connection.publishing = Some(publishing);
         }
         Ok(())
     }
@@ -169,7 +174,7 @@ impl Core {
         match delivery {
             Delivery::AtMostOnce => {}
             Delivery::AtLeastOnce { packet_id, .. } => {
-                if self.answer_when_kept(to, &Packet::PubAck(Ack::new(packet_id, reason)))
+                if self.step(to, PacketType::PubAck, packet_id, reason)
                     && let Some(session) = self.session(id)
                 {
                     session.incoming.acknowledge();
@@ -181,7 +186,7 @@ impl Core {
                 } else {
                     self.note_of(id, |session| Change::Received(session, packet_id));
                 }
-                self.answer_when_kept(to, &Packet::PubRec(Ack::new(packet_id, reason)));
+                self.step(to, PacketType::PubRec, packet_id, reason);
             }
         }
     }
@@ -193,7 +198,7 @@ impl Core {
         if reason == ReasonCode::Success {
             self.note_of(id, |session| Change::Released(session, pubrel.packet_id));
         }
-        self.answer_when_kept(from, &Packet::PubComp(Ack::new(pubrel.packet_id, reason)));
+        self.step(from, PacketType::PubComp, pubrel.packet_id, reason);
     }
 
     pub(super) fn handle_puback(&mut self, id: SessionId, puback: &Ack<'_>, now: Instant) {
@@ -231,7 +236,7 @@ impl Core {
             PubRecOutcome::Unknown if pubrec.reason.is_error() => return,
             PubRecOutcome::Unknown => ReasonCode::PacketIdentifierNotFound,
         };
-        self.answer_when_kept(from, &Packet::PubRel(Ack::new(pubrec.packet_id, reason)));
+        self.step(from, PacketType::PubRel, pubrec.packet_id, reason);
     }
 
     pub(super) fn handle_pubcomp(&mut self, id: SessionId, pubcomp: &Ack<'_>, now: Instant) {

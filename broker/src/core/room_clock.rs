@@ -33,15 +33,16 @@ impl Core {
             r#"{{"clock":"{}","received":{seconds:.6},"sent":{seconds:.6}}}"#,
             self.config.run_id
         );
+        let properties = PublishProperties {
+            payload_format_indicator: Some(true),
+            correlation_data: request.properties.correlation_data,
+            ..PublishProperties::default()
+        };
         let answer = MessageView {
             topic: response_topic,
             qos: QoS::AtMostOnce,
             retain: false,
-            properties: PublishProperties {
-                payload_format_indicator: Some(true),
-                correlation_data: request.properties.correlation_data,
-                ..PublishProperties::default()
-            },
+            properties: &properties,
             payload: payload.as_bytes(),
             frame: None,
         };
