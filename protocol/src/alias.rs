@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use crate::{DecodeError, PublishTopic, ReasonCode, TopicAlias, TopicName};
+use crate::{DecodeError, OwnedTopicName, PublishTopic, ReasonCode, TopicAlias, TopicName};
 
 /// The aliases the peer has defined on one connection. [MQTT-3.3.2-7]
 #[derive(Debug, Default)]
 pub struct ReceivedAliases {
-    names: Vec<Option<Box<str>>>,
+    names: Vec<Option<OwnedTopicName>>,
     maximum: u16,
 }
 
@@ -44,7 +44,7 @@ impl ReceivedAliases {
         if self.names.len() <= index {
             self.names.resize(index + 1, None);
         }
-        self.names[index] = Some(name.as_str().into());
+        self.names[index] = Some(name.into());
         Ok(())
     }
 
@@ -52,9 +52,8 @@ impl ReceivedAliases {
         if alias.number() > self.maximum {
             return Err(invalid("a topic alias above the maximum"));
         }
-        let name = self.names.get(usize::from(alias.number()) - 1).and_then(Option::as_deref);
-        name.and_then(|name| TopicName::new(name).ok())
-            .ok_or(DecodeError::protocol("an unknown topic alias"))
+        let name = self.names.get(usize::from(alias.number()) - 1).and_then(Option::as_ref);
+        name.map(OwnedTopicName::name).ok_or(DecodeError::protocol("an unknown topic alias"))
     }
 }
 

@@ -47,6 +47,6 @@ pub use property::{
 pub use qos::{MaximumQoS, PacketId, QoS};
 pub use reason::ReasonCode;
 pub use text::{Binary, InvalidText, Text, TooLong};
-pub use topic::{InvalidTopic, TopicFilter, TopicName};
+pub use topic::{InvalidTopic, OwnedTopicName, TopicFilter, TopicName};
 pub use version::Version;
 pub use wire::MAXIMUM_PACKET_SIZE;

@@ -37,6 +37,11 @@ impl<'a> Text<'a> {
         Self::new(str::from_utf8(bytes).map_err(|_| InvalidText::NotUtf8)?)
     }
 
+    /// Text that was checked before.
+    pub(crate) const fn checked(text: &'a str) -> Self {
+        Self(text)
+    }
+
     /// The string itself, for as long as the bytes it was made from.
     pub const fn as_str(self) -> &'a str {
         self.0

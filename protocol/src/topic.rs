@@ -64,6 +64,23 @@ impl fmt::Display for TopicName<'_> {
     }
 }
 
+/// A topic name that needs nothing else to live, and need not be checked again.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OwnedTopicName(Box<str>);
+
+impl OwnedTopicName {
+    /// The name.
+    pub const fn name(&self) -> TopicName<'_> {
+        TopicName(Text::checked(&self.0))
+    }
+}
+
+impl From<TopicName<'_>> for OwnedTopicName {
+    fn from(name: TopicName<'_>) -> Self {
+        Self(name.as_str().into())
+    }
+}
+
 /// Which topics a subscription is for, and for a shared one, with whom it is shared.
 /// [MQTT-4.7.1-1] [MQTT-4.7.1-2] [MQTT-4.8.2-1] [MQTT-4.8.2-2]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

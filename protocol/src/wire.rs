@@ -91,19 +91,24 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn text(&mut self) -> Result<Text<'a>, DecodeError> {
-        Text::from_bytes(self.binary()?.as_bytes()).map_err(|invalid| {
-            DecodeError::malformed(match invalid {
-                InvalidText::NotUtf8 => "text is not UTF-8",
-                InvalidText::Nul => "text holds U+0000",
-                InvalidText::TooLong => "text is too long",
-            })
-        })
+        checked_text(self.binary()?)
     }
 
     /// Demands that every byte was used.
     pub(crate) fn end(&self) -> Result<(), DecodeError> {
         if self.is_empty() { Ok(()) } else { Err(DecodeError::malformed("bytes are left over")) }
     }
+}
+
+/// The text that bytes from the wire are.
+pub(crate) fn checked_text(bytes: Binary<'_>) -> Result<Text<'_>, DecodeError> {
+    Text::from_bytes(bytes.as_bytes()).map_err(|invalid| {
+        DecodeError::malformed(match invalid {
+            InvalidText::NotUtf8 => "text is not UTF-8",
+            InvalidText::Nul => "text holds U+0000",
+            InvalidText::TooLong => "text is too long",
+        })
+    })
 }
 
 /// Reads a Variable Byte Integer: its value and length, or `None` if more bytes are needed.

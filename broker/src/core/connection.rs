@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use mqtt_protocol::alias::{ReceivedAliases, SentAliases};
 use mqtt_protocol::{
-    Ack, ConnAck, Connect, Delivery, Disconnect, EncodeError, Packet, PacketId, PacketType,
-    Publish, PublishFrame, PublishTopic, ReasonCode, Version,
+    Ack, ConnAck, Connect, Delivery, Disconnect, EncodeError, OwnedTopicName, Packet, PacketId,
+    PacketType, Publish, PublishFrame, PublishTopic, ReasonCode, Version,
 };
 
 use super::authentication::Exchange;
@@ -79,14 +79,19 @@ const LARGEST_STEP: usize = 5;
 #[derive(Debug)]
 pub(super) struct Publishing {
     pub(super) aliases: ReceivedAliases,
-    /// Where the last message went: the next one mostly goes there, too.
+    /// The topic of the last message, which mostly is that of the next, and where it went.
+    pub(super) topic: Option<OwnedTopicName>,
     pub(super) route: Route,
 }
 
 impl Publishing {
     /// For a client that may define aliases up to this one.
     pub(super) fn new(topic_alias_maximum: u16) -> Self {
-        Self { aliases: ReceivedAliases::new(topic_alias_maximum), route: Route::default() }
+        Self {
+            aliases: ReceivedAliases::new(topic_alias_maximum),
+            topic: None,
+            route: Route::default(),
+        }
     }
 }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mqtt_protocol::{
-    Delivery, Publish, PublishFrame, PublishProperties, PublishTopic, QoS, SubscriptionIdentifier,
-    SubscriptionIdentifiers, TopicName, Will, WillProperties,
+    Delivery, OwnedTopicName, Publish, PublishFrame, PublishProperties, PublishTopic, QoS,
+    SubscriptionIdentifier, SubscriptionIdentifiers, TopicName, Will, WillProperties,
 };
 
 use super::change::Sequence;
@@ -48,7 +48,7 @@ impl<'a> MessageView<'a> {
         let mut bytes = Vec::new();
         properties.to_bytes(&mut bytes);
         Message {
-            topic: self.topic.as_str().into(),
+            topic: self.topic.into(),
             properties: bytes.into(),
             payload: self.payload.into(),
             qos: self.qos,
@@ -82,7 +82,7 @@ impl<'a> MessageView<'a> {
 /// A message, whole and its own master.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    topic: Box<str>,
+    topic: OwnedTopicName,
     /// A property block as [`PublishProperties::to_bytes`] writes it, without the expiry.
     properties: Box<[u8]>,
     payload: Box<[u8]>,
@@ -140,10 +140,10 @@ impl Message {
 
     /// Puts a message together from what [`parts`](Self::parts) gave.
     pub fn from_parts(parts: MessageParts<'_>) -> Option<Self> {
-        TopicName::new(parts.topic).ok()?;
+        let topic = TopicName::new(parts.topic).ok()?;
         PublishProperties::from_bytes(parts.properties).ok()?;
         Some(Self {
-            topic: parts.topic.into(),
+            topic: topic.into(),
             properties: parts.properties.into(),
             payload: parts.payload.into(),
             qos: parts.qos,
@@ -156,7 +156,7 @@ impl Message {
     /// All there is to a message, for a store.
     pub fn parts(&self) -> MessageParts<'_> {
         MessageParts {
-            topic: &self.topic,
+            topic: self.topic().as_str(),
             properties: &self.properties,
             payload: &self.payload,
             qos: self.qos,
@@ -168,12 +168,12 @@ impl Message {
 
     /// Its topic.
     pub fn topic(&self) -> TopicName<'_> {
-        TopicName::new(&self.topic).expect("it was a topic name when the message was made")
+        self.topic.name()
     }
 
     /// How much of a queue's room it takes, in bytes.
     pub fn size(&self) -> usize {
-        self.topic.len() + self.properties.len() + self.payload.len()
+        self.topic().len() + self.properties.len() + self.payload.len()
     }
 
     /// Whether its time is over. [MQTT-3.3.2-5]

@@ -361,10 +361,7 @@ impl Core {
         now: Instant,
     ) -> Result<(), DecodeError> {
         match packet.packet_type() {
-            PacketType::Publish => {
-                let publish = packet.read_publish()?;
-                self.handle_publish(from, session, &publish, packet.bytes(), now)?;
-            }
+            PacketType::Publish => self.handle_publish(from, session, packet, now)?,
             PacketType::PubAck => self.handle_puback(session, &packet.read_ack()?, now),
             PacketType::PubRec => self.handle_pubrec(from, session, &packet.read_ack()?, now),
             PacketType::PubRel => self.handle_pubrel(from, session, &packet.read_ack()?),

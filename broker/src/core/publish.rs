@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use mqtt_protocol::delivery::{Arrival, PubRecOutcome, Stage};
 use mqtt_protocol::{
-    Ack, DecodeError, Delivery, PacketType, Publish, PublishFrame, QoS, ReasonCode,
+    Ack, DecodeError, Delivery, OwnedTopicName, PacketType, Publish, PublishFrame, QoS, RawPacket,
+    ReasonCode,
 };
 
 use super::change::{Change, Progress};
@@ -22,34 +23,49 @@ impl Core {
         &mut self,
         from: ConnectionId,
         session: SessionId,
-        publish: &Publish<'_>,
-        bytes: &[u8],
+        packet: &RawPacket<'_>,
         now: Instant,
     ) -> Result<(), DecodeError> {
-        // [MQTT-3.3.4-6]
-        if !publish.subscription_identifiers.is_empty() {
-            return Err(protocol_error("a client's message with a Subscription Identifier"));
-        }
-        self.tally.messages_received += 1;
-        let limits = &self.config.limits;
-        limits.check_message(publish.delivery.qos(), publish.retain).map_err(|reason| {
-            DecodeError { reason, detail: "a message of a kind that CONNACK has ruled out" }
-        })?;
         let Some(connection) = self.connection(from) else { return Ok(()) };
+        let version = connection.version;
         // It is put back when what is borrowed from it is no longer needed.
         let mut publishing = connection
             .publishing
             .take()
             .unwrap_or_else(|| Box::new(Publishing::new(connection.topic_alias_maximum)));
-        let Publishing { aliases, route } = &mut *publishing;
-        let frame = PublishFrame::new(connection.version, publish, bytes);
+        let Publishing { aliases, topic: last, route } = &mut *publishing;
+        let known = last.as_ref().map(OwnedTopicName::name);
+        let publish = packet.read_publish(known)?;
+        self.check_publish(&publish)?;
         let topic = aliases.resolve(publish.topic)?;
-        let message = MessageView { frame, ..MessageView::new(topic, publish) };
+        let is_other = known != Some(topic);
+        if is_other {
+            route.forget();
+        }
+        let frame = PublishFrame::new(version, &publish, packet.bytes());
+        let message = MessageView { frame, ..MessageView::new(topic, &publish) };
         self.take_publish(from, session, publish.delivery, &message, route, now)?;
+        if is_other {
+            let topic = topic.into();
+            *last = Some(topic);
+        }
         if let Some(connection) = self.connection(from) {
             connection.publishing = Some(publishing);
         }
         Ok(())
+    }
+
+    fn check_publish(&mut self, publish: &Publish<'_>) -> Result<(), DecodeError> {
+        self.tally.messages_received += 1;
+        // [MQTT-3.3.4-6]
+        if !publish.subscription_identifiers.is_empty() {
+            return Err(protocol_error("a client's message with a Subscription Identifier"));
+        }
+        let limits = &self.config.limits;
+        limits.check_message(publish.delivery.qos(), publish.retain).map_err(|reason| DecodeError {
+            reason,
+            detail: "a message of a kind that CONNACK has ruled out",
+        })
     }
 
     fn take_publish(
@@ -85,7 +101,7 @@ impl Core {
         route: &mut Route,
         now: Instant,
     ) -> ReasonCode {
-        let is_known = route.leads_to(message.topic, &self.router);
+        let is_known = route.is_valid(&self.router);
         if self.keeping.is_full() && message.qos > QoS::AtMostOnce {
             return ReasonCode::QuotaExceeded;
         }

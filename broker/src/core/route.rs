@@ -13,7 +13,6 @@ const KEPT_RECIPIENTS: usize = 128;
 /// The sessions a topic's messages go to, as long as no subscription changes.
 #[derive(Debug, Default)]
 pub(super) struct Route {
-    topic: String,
     /// The state of the router it was found in; none if it holds for one message only.
     generation: Option<u64>,
     pub(super) recipients: Vec<Recipient>,
@@ -59,9 +58,14 @@ impl Recipient {
 }
 
 impl Route {
-    /// Whether it still tells where messages of the topic go.
-    pub(super) fn leads_to(&self, name: TopicName<'_>, router: &Router) -> bool {
-        self.generation == Some(router.generation()) && self.topic == name.as_str()
+    /// Whether it still tells where messages of its topic go.
+    pub(super) fn is_valid(&self, router: &Router) -> bool {
+        self.generation == Some(router.generation())
+    }
+
+    /// The next message has another topic.
+    pub(super) fn forget(&mut self) {
+        self.generation = None;
     }
 
     /// Finds the recipients of a message among those that `may_receive` it. Of a group the member
@@ -103,9 +107,5 @@ impl Route {
         }
         is_lasting &= recipients.len() <= KEPT_RECIPIENTS;
         self.generation = is_lasting.then(|| router.generation());
-        if is_lasting {
-            self.topic.clear();
-            self.topic.push_str(name.as_str());
-        }
     }
 }

@@ -4,7 +4,7 @@ use super::{PacketType, read_packet_id};
 use crate::property::{
     Properties, SUBSCRIPTION_IDENTIFIER, TopicAlias, Value, properties, read_once,
 };
-use crate::wire::{Reader, prefixed_length, put_prefixed, put_varint, varint_length};
+use crate::wire::{Reader, checked_text, prefixed_length, put_prefixed, put_varint, varint_length};
 use crate::{
     Binary, DecodeError, PacketId, QoS, SubscriptionIdentifiers, Text, TopicName, Version,
 };
@@ -148,8 +148,12 @@ impl<'a> Publish<'a> {
         }
     }
 
-    pub(super) fn read(flags: u8, reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        let name = reader.text()?;
+    pub(super) fn read(
+        flags: u8,
+        known: Option<TopicName<'a>>,
+        reader: &mut Reader<'a>,
+    ) -> Result<Self, DecodeError> {
+        let name = read_name(known, reader)?;
         let delivery = read_delivery(flags, reader)?;
         let mut alias = None;
         let mut subscription_identifiers = SubscriptionIdentifiers::NONE;
@@ -246,14 +250,33 @@ fn property_block<'a>(block: &Reader<'a>) -> Result<&'a [u8], DecodeError> {
     reader.take(length)
 }
 
-/// The topic by name, alias, or both. [MQTT-3.3.2-1] [MQTT-3.3.2-2]
-fn topic(name: Text<'_>, alias: Option<TopicAlias>) -> Result<PublishTopic<'_>, DecodeError> {
-    if name.is_empty() {
-        return alias
-            .map(PublishTopic::Alias)
-            .ok_or(DecodeError::protocol("a message without topic and alias"));
+/// The topic's name, unless it is empty. [MQTT-3.3.2-2]
+fn read_name<'a>(
+    known: Option<TopicName<'a>>,
+    reader: &mut Reader<'a>,
+) -> Result<Option<TopicName<'a>>, DecodeError> {
+    let name = reader.binary()?;
+    if known.is_some_and(|known| known.as_bytes() == name.as_bytes()) {
+        return Ok(known);
     }
-    let name = TopicName::from_text(name)
-        .map_err(|_| DecodeError::malformed("the topic name has a wildcard"))?;
-    Ok(alias.map_or(PublishTopic::Name(name), |alias| PublishTopic::Define(name, alias)))
+    let name = checked_text(name)?;
+    if name.is_empty() {
+        return Ok(None);
+    }
+    TopicName::from_text(name)
+        .map(Some)
+        .map_err(|_| DecodeError::malformed("the topic name has a wildcard"))
+}
+
+/// The topic by name, alias, or both. [MQTT-3.3.2-1]
+fn topic(
+    name: Option<TopicName<'_>>,
+    alias: Option<TopicAlias>,
+) -> Result<PublishTopic<'_>, DecodeError> {
+    match (name, alias) {
+        (Some(name), None) => Ok(PublishTopic::Name(name)),
+        (Some(name), Some(alias)) => Ok(PublishTopic::Define(name, alias)),
+        (None, Some(alias)) => Ok(PublishTopic::Alias(alias)),
+        (None, None) => Err(DecodeError::protocol("a message without topic and alias")),
+    }
 }

@@ -5,7 +5,7 @@ use super::{
     Unsubscribe, connect,
 };
 use crate::wire::{Reader, varint};
-use crate::{DecodeError, ReasonCode, Version};
+use crate::{DecodeError, ReasonCode, TopicName, Version};
 
 /// A packet whose ends are known and whose inside was not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,7 +150,7 @@ impl<'a> RawPacket<'a> {
         let reader = &mut self.body();
         let kind = self.packet_type;
         let packet = match kind {
-            PacketType::Publish => return self.read_publish().map(Packet::Publish),
+            PacketType::Publish => return self.read_publish(None).map(Packet::Publish),
             PacketType::PubAck => return self.read_ack().map(Packet::PubAck),
             PacketType::PubRec => return self.read_ack().map(Packet::PubRec),
             PacketType::PubRel => return self.read_ack().map(Packet::PubRel),
@@ -171,16 +171,16 @@ impl<'a> RawPacket<'a> {
     }
 
     /// Reads a PUBLISH without the detour of a [`Packet`], which is several times as large as what
-    /// most messages need.
+    /// most messages need. A topic that is the `known` one need not be checked.
     ///
     /// # Errors
     /// As for [`read`](Self::read); or it is no PUBLISH.
-    pub fn read_publish(&self) -> Result<Publish<'a>, DecodeError> {
+    pub fn read_publish(&self, known: Option<TopicName<'a>>) -> Result<Publish<'a>, DecodeError> {
         if self.packet_type != PacketType::Publish {
             return Err(DecodeError::protocol("no PUBLISH"));
         }
         // It takes all that is left as its payload.
-        Publish::read(self.flags(), &mut self.body())
+        Publish::read(self.flags(), known, &mut self.body())
     }
 
     /// Reads a PUBACK, PUBREC, PUBREL or PUBCOMP without the detour of a [`Packet`].
