@@ -93,7 +93,7 @@ pub struct Message {
     /// When it ceases to be of interest.
     pub expires: Option<Instant>,
     /// Who published it, if it is retained: it goes out only as long as they may publish it.
-    pub publisher: Option<Box<Publisher>>,
+    pub publisher: Option<Arc<Publisher>>,
 }
 
 /// Who has published a message.
@@ -149,7 +149,7 @@ impl Message {
             qos: parts.qos,
             retain: parts.retain,
             expires: parts.expires,
-            publisher: parts.publisher.cloned().map(Box::new),
+            publisher: parts.publisher.cloned().map(Arc::new),
         })
     }
 

@@ -12,7 +12,7 @@ use super::change::{Change, Progress};
 use super::connection::Publishing;
 use super::message::{Message, MessageView};
 use super::route::Route;
-use super::session::SessionId;
+use super::session::{Session, SessionId};
 use super::time::Instant;
 use super::timers::Timer;
 use super::{ConnectionId, Core, protocol_error, room_clock};
@@ -155,7 +155,7 @@ impl Core {
             return true;
         }
         let mut message = message.to_message(now);
-        message.publisher = self.session(from).map(|session| Box::new(session.publisher()));
+        message.publisher = self.session(from).map(Session::publisher);
         let message = Arc::new(message);
         if !self.retained.has_room(&message, &self.config.limits) {
             return false;

@@ -35,6 +35,8 @@ pub(super) struct Session {
     pub(super) client_id: Arc<str>,
     /// Who it belongs to: what waits for one user is not for another.
     pub(super) user: Option<Arc<str>>,
+    /// The same as its retained messages name it, once there is one.
+    publisher: Option<Arc<Publisher>>,
     /// The client's connection, while it has one.
     pub(super) connection: Option<ConnectionId>,
     /// When the last connection was lost.
@@ -105,6 +107,7 @@ impl Session {
         Self {
             client_id: client_id.into(),
             user,
+            publisher: None,
             connection: None,
             away_since: Instant::default(),
             epoch: 0,
@@ -120,8 +123,10 @@ impl Session {
     }
 
     /// Who publishes what its client does.
-    pub(super) fn publisher(&self) -> Publisher {
-        Publisher { user: self.user.clone(), client_id: self.client_id.clone() }
+    pub(super) fn publisher(&mut self) -> Arc<Publisher> {
+        let Self { publisher, user, client_id, .. } = self;
+        let made = || Publisher { user: user.clone(), client_id: client_id.clone() };
+        publisher.get_or_insert_with(|| Arc::new(made())).clone()
     }
 
     /// Whether it outlives its connection. [MQTT-3.1.2-23]
