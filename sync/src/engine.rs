@@ -85,6 +85,8 @@ pub struct Engine {
     pub(crate) drift: DriftControl,
     pub(crate) wish: Option<Wish>,
     pub(crate) settings: Settings,
+    /// The rules that held before this peer wrote some.
+    pub(crate) others_settings: Settings,
     /// Rules that the viewer set before it was known which the room has.
     pub(crate) early_rules: Option<Rules>,
     pub(crate) duties: Duties,
@@ -116,6 +118,7 @@ impl Engine {
             drift: DriftControl::new(),
             wish: None,
             settings: Settings::default(),
+            others_settings: Settings::default(),
             early_rules: None,
             duties: Duties::default(),
             history: History::default(),

@@ -114,8 +114,11 @@ impl Engine {
         self.clock.connected(now);
     }
 
-    /// The room refused a message. Of a timeline nothing is left here either: what the room keeps comes again, and counts.
+    /// The room refused a message. Nothing of it is left here either: of timelines, what the room keeps comes again, and counts.
     pub(crate) fn be_refused(&mut self, channel: &str, now: Moment) {
+        if channel == "settings" {
+            self.forget_own_rules();
+        }
         if channel != "timeline" {
             return self.out.push_back(notice::barred());
         }

@@ -106,7 +106,17 @@ impl Engine {
         }
     }
 
+    /// The room refused the rules of this peer: those of the others go on.
+    pub(crate) fn forget_own_rules(&mut self) {
+        if self.settings.peer == self.id {
+            self.settings = self.others_settings.clone();
+        }
+    }
+
     fn write_rules(&mut self, rules: Rules) {
+        if self.settings.peer != self.id {
+            self.others_settings = self.settings.clone();
+        }
         let revision = self.settings.revision + 1;
         self.settings = Settings { revision, peer: self.id.clone(), rules };
         self.out.push_back(Output::Publish(Publish {

@@ -250,6 +250,19 @@ fn frames_are_stepped_together() {
 }
 
 #[test]
+fn refused_rules_hold_for_nobody() {
+    let mut bench = Bench::with_anna_paused_at_100();
+    bench.hear("settings", START_WHEN_READY);
+    let rules = bench.engine.rules();
+    for wait in [WaitRule::All, WaitRule::None] {
+        bench.engine.wish_rules(Rules { wait, ..rules }, bench.now);
+    }
+    bench.engine.refused("settings", bench.now);
+    bench.engine.refused("settings", bench.now);
+    assert_eq!(bench.engine.rules(), rules);
+}
+
+#[test]
 fn refused_viewer_is_told_and_brought_back_to_the_room() {
     let mut bench = playing_with_anna();
     bench.pause_key(true);
