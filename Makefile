@@ -31,8 +31,9 @@ demo: deps-demo build ## watch players in one room [FILE=film.mkv] [SECONDS=n] [
 test: deps-test build ## test everything, after installing what that needs
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --workspace --test '*' -- -D warnings
 	$(CARGO) test --workspace
-	$(CARGO) test --workspace --test real_players -- --include-ignored
+	$(CARGO) test --workspace --test real_players
 	$(MAKE) --no-print-directory interop-quick
 
 bench-rooms: deps-demo build ## measure real players in rooms, write docs/accuracy.md [ROOMS=two,slow QUICK=--quick]
@@ -48,11 +49,11 @@ simulate: ## simulate rooms and brokers for long [SEEDS=10000]
 mutants: ## break the code at many statements of the standard, and see their tests turn red
 	@protocol/spec/mutants/run
 
-faults: ## kill the broker, cut its power, put it under more than it can bear, and print figures [SECONDS=10 KILLS=200 POWER_CUTS=10000]
-	KILLS=$(or $(KILLS),200) POWER_CUTS=$(or $(POWER_CUTS),10000) $(CARGO) test --release \
-	    -p mqtt-broker --test simulation -- --nocapture
+faults: ## kill the broker, cut its power, put it under more than it can bear, and print figures [SECONDS=10 KILLS=200 POWER_CUTS=10000 FLIPS=1000]
+	KILLS=$(or $(KILLS),200) POWER_CUTS=$(or $(POWER_CUTS),10000) FLIPS=$(or $(FLIPS),1000) \
+	    $(CARGO) test --release -p mqtt-broker --test simulation -- --nocapture
 	$(if $(SECONDS),SECONDS=$(SECONDS)) $(CARGO) test --release -p mqtt-broker --test overload \
-	    -- --ignored --nocapture --test-threads=1
+	    -- --nocapture --test-threads=1
 
 update: ## write anew what is generated: headers, docs/conformance.md, docs/protocol/packets.md
 	UPDATE_CONFORMANCE=1 $(CARGO) test -q -p mqtt-protocol --test statements --test drawings

@@ -1,6 +1,6 @@
 //! Our broker, met by clients that others have written.
 //!
-//! Each test is to be run after `make interop` has installed what it meets: `-- --include-ignored`.
+//! Plain `cargo test` leaves them out: they meet what `make interop` installs.
 
 use std::process::Command;
 
@@ -8,7 +8,6 @@ use interop::{House, Page, meet, mosquitto_client, mqttjs, paho, peer, rumqtt, s
 use rooms::spawn::find_program;
 
 #[test]
-#[ignore = "it needs what make interop installs"]
 fn paho_meets_us_in_5_0_and_3_1_1_over_every_transport() {
     let house = House::new();
     let broker = house.ours();
@@ -22,7 +21,6 @@ fn paho_meets_us_in_5_0_and_3_1_1_over_every_transport() {
 }
 
 #[test]
-#[ignore = "it needs what make interop installs"]
 fn mqttjs_meets_us_in_5_0_and_3_1_1_over_every_transport() {
     let house = House::new();
     let broker = house.ours();
@@ -37,7 +35,6 @@ fn mqttjs_meets_us_in_5_0_and_3_1_1_over_every_transport() {
 }
 
 #[test]
-#[ignore = "it needs what make interop installs"]
 fn chromium_meets_us_from_a_page() {
     let house = House::new();
     let broker = house.ours();
@@ -69,7 +66,6 @@ fn chromium_meets_us_from_a_page() {
 }
 
 #[test]
-#[ignore = "it needs what make interop installs"]
 fn mosquitto_clients_meet_us_in_every_version_with_and_without_tls() {
     let house = House::new();
     let broker = house.ours();
@@ -90,7 +86,6 @@ fn mosquitto_clients_meet_us_in_every_version_with_and_without_tls() {
 }
 
 #[test]
-#[ignore = "it needs what make interop installs"]
 fn mosquitto_rr_asks_over_tls_and_is_answered_by_its_like() {
     let house = House::new();
     let broker = house.ours();
@@ -109,7 +104,6 @@ fn mosquitto_rr_asks_over_tls_and_is_answered_by_its_like() {
 }
 
 #[test]
-#[ignore = "it needs what make interop installs"]
 fn rumqttc_meets_us_in_5_0() {
     let house = House::new();
     let broker = house.ours();

@@ -101,7 +101,6 @@ fn pace(address: SocketAddr, receivers: usize, lasting: Duration) -> Times {
 }
 
 #[test]
-#[ignore = "for make faults"]
 fn one_who_never_reads() {
     let (broker, metrics) = start_with_figures(&[]);
     let mut undisturbed = pace(broker.address, 100, duration());
@@ -130,7 +129,6 @@ fn one_who_never_reads() {
 
 /// Ten thousand sockets with half a CONNECT, and headers that announce 256 MB, from everywhere.
 #[test]
-#[ignore = "for make faults"]
 fn a_crowd_in_the_door() {
     let (broker, metrics) = start_with_figures(&["--proxy-protocol-from", "127.0.0.1"]);
     let address = broker.address;
@@ -198,7 +196,6 @@ fn a_crowd_in_the_door() {
 
 /// Ten thousand lose the broker and come back to the next.
 #[test]
-#[ignore = "for make faults"]
 fn everybody_comes_back_at_once() {
     const CLIENTS: usize = 10_000;
     let scratch = Scratch::new();
@@ -253,7 +250,6 @@ fn everybody_comes_back_at_once() {
 
 /// A client that is silent, and one that takes nothing.
 #[test]
-#[ignore = "for make faults"]
 fn a_client_that_is_there_no_more() {
     let broker = Program::start(&["--limit", "write-timeout=3s"]);
     let mut watcher = Peer::connect(broker.address, &clean("watcher"));
@@ -293,7 +289,6 @@ fn a_client_that_is_there_no_more() {
 
 /// A hundred fight for one client id.
 #[test]
-#[ignore = "for make faults"]
 fn a_fight_for_one_name() {
     let (broker, metrics) = start_with_figures(&[]);
     let address = broker.address;
@@ -352,7 +347,6 @@ fn a_fight_for_one_name() {
 
 /// Fifty upgrades while clients come and go.
 #[test]
-#[ignore = "for make faults"]
 fn upgrades_that_nobody_is_refused_by() {
     const UPGRADES: usize = 50;
     let scratch = Scratch::new();

@@ -21,7 +21,6 @@ fn two_players_at(scratch: &Scratch, positions: [f64; 2]) -> [Player; 2] {
 }
 
 #[test]
-#[ignore = "needs mpv: run by make test"]
 fn players_half_a_second_apart_are_measured_so() {
     let scratch = Scratch::new().unwrap();
     let players = two_players_at(&scratch, [20.0, 20.5]);
@@ -45,7 +44,6 @@ fn players_half_a_second_apart_are_measured_so() {
 }
 
 #[test]
-#[ignore = "needs mpv: run by make test"]
 fn one_frame_is_told_from_the_next() {
     let scratch = Scratch::new().unwrap();
     let players = two_players_at(&scratch, [20.02, 20.02]);

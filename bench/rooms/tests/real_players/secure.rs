@@ -6,7 +6,6 @@ use rooms::spawn::free_port;
 use rooms::{Broker, PlayerOptions, Scratch};
 
 #[test]
-#[ignore = "needs mpv: run by make test"]
 fn players_meet_over_tls_and_websocket() {
     let scratch = Scratch::new().unwrap();
     let (certificate, key) = (scratch.file("cert.pem"), scratch.file("key.pem"));

@@ -22,7 +22,6 @@ fn is_shown(player: &Player, words: &str) -> bool {
 }
 
 #[test]
-#[ignore = "needs mpv and mosquitto: run by make test"]
 fn what_one_types_is_on_the_others_picture() {
     on_both_brokers(|house| {
         let [anna, ben] = house.players(["Anna", "Ben"]);
@@ -40,7 +39,6 @@ fn what_one_types_is_on_the_others_picture() {
 }
 
 #[test]
-#[ignore = "needs mpv: run by make test"]
 fn table_tells_who_is_there_and_how_far_off() {
     on_our_broker(|house| {
         let [anna, _ben] = house.playing(["Anna", "Ben"]);
@@ -51,7 +49,6 @@ fn table_tells_who_is_there_and_how_far_off() {
 }
 
 #[test]
-#[ignore = "needs mpv and mosquitto: run by make test"]
 fn film_starts_by_itself_once_all_are_ready() {
     on_both_brokers(|house| {
         let players = house.players(["Anna", "Ben"]);
@@ -71,7 +68,6 @@ fn film_starts_by_itself_once_all_are_ready() {
 }
 
 #[test]
-#[ignore = "needs mpv: run by make test"]
 fn seek_is_taken_back_for_all() {
     on_our_broker(|house| {
         let players = house.playing(["Anna", "Ben"]);
@@ -90,7 +86,6 @@ fn seek_is_taken_back_for_all() {
 }
 
 #[test]
-#[ignore = "needs mpv: run by make test"]
 fn frame_step_takes_all_one_frame_on() {
     on_our_broker(|house| {
         let players = house.playing(["Anna", "Ben"]);
@@ -111,7 +106,6 @@ fn frame_step_takes_all_one_frame_on() {
 }
 
 #[test]
-#[ignore = "needs mpv: run by make test"]
 fn next_film_is_opened_by_all_and_a_renamed_one_is_known() {
     on_our_broker(|house| {
         let made = Path::new(env!("CARGO_TARGET_TMPDIR"));
@@ -148,7 +142,6 @@ fn next_film_is_opened_by_all_and_a_renamed_one_is_known() {
 }
 
 #[test]
-#[ignore = "needs mpv and mosquitto: run by make test"]
 fn only_operators_move_a_room_that_is_theirs() {
     let scratch = Scratch::new().unwrap();
     let (passwords, rights) = (scratch.file("passwords"), scratch.file("rights"));

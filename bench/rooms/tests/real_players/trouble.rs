@@ -47,7 +47,6 @@ pub(crate) fn assert_one_line(player: &Player, words: &str) {
 }
 
 #[test]
-#[ignore = "needs mpv and mosquitto: run by make test"]
 fn killed_broker_is_played_through_and_found_again() {
     on_both_brokers(|mut house| {
         let players = house.playing(["Anna", "Ben"]);
@@ -75,7 +74,6 @@ fn killed_broker_is_played_through_and_found_again() {
 }
 
 #[test]
-#[ignore = "needs mpv: run by make test"]
 fn cut_link_is_mended() {
     on_our_broker(|house| {
         let link = Link {
@@ -105,7 +103,6 @@ fn cut_link_is_mended() {
 }
 
 #[test]
-#[ignore = "needs mpv: run by make test"]
 fn quit_does_not_wait_for_a_broker_that_is_up() {
     on_our_broker(|house| {
         let [anna, _ben] = house.playing(["Anna", "Ben"]);
@@ -114,7 +111,6 @@ fn quit_does_not_wait_for_a_broker_that_is_up() {
 }
 
 #[test]
-#[ignore = "needs mpv: run by make test"]
 fn quit_does_not_wait_for_a_broker_that_is_down() {
     on_our_broker(|mut house| {
         let [anna, ben] = house.playing(["Anna", "Ben"]);
@@ -126,7 +122,6 @@ fn quit_does_not_wait_for_a_broker_that_is_down() {
 }
 
 #[test]
-#[ignore = "needs mpv: run by make test"]
 fn quit_does_not_wait_for_a_broker_that_never_answers() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("mqtt://{}", silent.local_addr().unwrap());
@@ -138,7 +133,6 @@ fn quit_does_not_wait_for_a_broker_that_never_answers() {
 }
 
 #[test]
-#[ignore = "needs mpv: run by make test"]
 fn bad_option_gives_one_line() {
     let scratch = Scratch::new().unwrap();
     let options = PlayerOptions::in_room(&plugin(), "mqtt://127.0.0.1", "room")
@@ -147,7 +141,6 @@ fn bad_option_gives_one_line() {
 }
 
 #[test]
-#[ignore = "needs mpv: run by make test"]
 fn room_that_is_no_topic_level_gives_one_line() {
     let scratch = Scratch::new().unwrap();
     let options = PlayerOptions::in_room(&plugin(), "mqtt://127.0.0.1", "a/b");
@@ -155,7 +148,6 @@ fn room_that_is_no_topic_level_gives_one_line() {
 }
 
 #[test]
-#[ignore = "needs mpv: run by make test"]
 fn wrong_url_gives_one_line() {
     let scratch = Scratch::new().unwrap();
     let options = PlayerOptions::in_room(&plugin(), "gopher://nowhere", "room");
@@ -163,7 +155,6 @@ fn wrong_url_gives_one_line() {
 }
 
 #[test]
-#[ignore = "needs mpv: run by make test"]
 fn refused_connection_gives_one_line_and_is_tried_again() {
     let scratch = Scratch::new().unwrap();
     let port = free_port().unwrap();
@@ -176,7 +167,6 @@ fn refused_connection_gives_one_line_and_is_tried_again() {
 }
 
 #[test]
-#[ignore = "needs mpv: run by make test"]
 fn who_leaves_gets_the_own_settings_back() {
     on_our_broker(|house| {
         let anna = house.entrance().named("Anna").argument("--video-sync=display-resample");
@@ -198,7 +188,6 @@ fn who_leaves_gets_the_own_settings_back() {
 }
 
 #[test]
-#[ignore = "needs mpv: run by make test"]
 fn without_options_the_plugin_is_silent() {
     let scratch = Scratch::new().unwrap();
     let player = running(&PlayerOptions::alone().argument(script()), &scratch);

@@ -9,7 +9,6 @@ use serde_json::json;
 use std::time::{Duration, Instant};
 
 #[test]
-#[ignore = "needs mpv and mosquitto: run by make test"]
 fn three_players_stay_within_one_frame() {
     on_both_brokers(|house| {
         let players = house.playing(["Anna", "Ben", "Clara"]);
@@ -26,7 +25,6 @@ fn three_players_stay_within_one_frame() {
 }
 
 #[test]
-#[ignore = "needs mpv and mosquitto: run by make test"]
 fn a_pause_stops_all_on_the_same_frame() {
     on_both_brokers(|house| {
         let players = house.playing(["Anna", "Ben"]);
@@ -41,7 +39,6 @@ fn a_pause_stops_all_on_the_same_frame() {
 }
 
 #[test]
-#[ignore = "needs mpv and mosquitto: run by make test"]
 fn a_seek_takes_all_along_playing_or_paused() {
     on_both_brokers(|house| {
         let players = house.playing(["Anna", "Ben"]);
@@ -64,7 +61,6 @@ fn a_seek_takes_all_along_playing_or_paused() {
 }
 
 #[test]
-#[ignore = "needs mpv: run by make test"]
 fn one_viewers_speed_is_the_rooms() {
     on_our_broker(|house| {
         let players = house.playing(["Anna", "Ben"]);
@@ -86,7 +82,6 @@ fn one_viewers_speed_is_the_rooms() {
 }
 
 #[test]
-#[ignore = "needs mpv and mosquitto: run by make test"]
 fn a_late_joiner_lands_in_step_and_disturbs_nobody() {
     on_both_brokers(|house| {
         let early = house.playing(["Anna", "Ben"]);
@@ -112,7 +107,6 @@ fn a_late_joiner_lands_in_step_and_disturbs_nobody() {
 }
 
 #[test]
-#[ignore = "needs mpv and mosquitto: run by make test"]
 fn a_late_joiner_finds_a_paused_room_paused() {
     on_both_brokers(|house| {
         let early = house.playing(["Anna", "Ben"]);
@@ -129,7 +123,6 @@ fn a_late_joiner_finds_a_paused_room_paused() {
 }
 
 #[test]
-#[ignore = "needs mpv and mosquitto: run by make test"]
 fn two_viewers_at_once_end_on_one_timeline_and_so_does_a_newcomer() {
     on_both_brokers(|house| {
         let players = house.playing(["Anna", "Ben"]);
@@ -154,7 +147,6 @@ fn two_viewers_at_once_end_on_one_timeline_and_so_does_a_newcomer() {
 }
 
 #[test]
-#[ignore = "needs mpv and mosquitto: run by make test"]
 fn others_are_told_who_paused() {
     on_both_brokers(|house| {
         let players = house.playing(["Anna", "Ben"]);
@@ -168,7 +160,6 @@ fn others_are_told_who_paused() {
 }
 
 #[test]
-#[ignore = "needs mpv and mosquitto: run by make test"]
 fn who_leaves_is_missed_by_the_others() {
     on_both_brokers(|house| {
         let [anna, ben] = house.playing(["Anna", "Ben"]);
