@@ -71,6 +71,11 @@ install: install-libmqtt install-broker install-plugin ## install everything [PR
 
 install-broker: build
 	install -D -m 755 -s $(BUILT)/mqtt-broker $(DESTDIR)$(PREFIX)/bin/mqtt-broker
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	for unit in service socket; do \
+	    sed 's|/usr/bin/|$(PREFIX)/bin/|' packaging/mqtt-broker.$$unit \
+	        > $(DESTDIR)$(PREFIX)/lib/systemd/system/mqtt-broker.$$unit || exit 1; \
+	done
 
 # The plugin finds the library beside it, wherever mpv is told to load it from.
 PLUGIN_FOLDER = $(DESTDIR)$(PREFIX)/lib/mpv-playsync
